@@ -1,0 +1,17 @@
+//! The FastDFS protocol, file ids, configuration and client: everything that servers, tools and
+//! language bindings share.
+//!
+//! Modules without sockets, clock or randomness come first and build alone with
+//! `--no-default-features`: [`wire`], [`protocol`], [`file_id`], [`config`], [`token`]. The feature
+//! `net` (on by default) adds the sockets and the client on top of them.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod file_id;
+pub mod protocol;
+pub mod token;
+pub mod wire;
+
+pub use error::{Error, ErrorKind, Result};

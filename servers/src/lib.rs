@@ -1,0 +1,2 @@
+//! FastDFS tracker, storage and embedded cluster.
+#![forbid(unsafe_code)]

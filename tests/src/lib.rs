@@ -1,0 +1,2 @@
+//! Shared helpers of the tests that need real servers.
+#![forbid(unsafe_code)]
