@@ -93,11 +93,7 @@ impl<'a> Reader<'a> {
     /// Takes the next `N` bytes.
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         let Some((head, tail)) = self.rest.split_first_chunk::<N>() else {
-            return Err(DecodeError::Short {
-                field,
-                needed: N as u64,
-                available: self.rest.len(),
-            });
+            return Err(DecodeError::Short { field, needed: N as u64, available: self.rest.len() });
         };
         self.rest = tail;
         Ok(*head)

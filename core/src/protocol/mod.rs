@@ -17,7 +17,7 @@ pub mod stats;
 pub mod storage;
 pub mod tracker;
 
-pub use command::{COMMANDS, Command, CommandInfo, Receiver, Resend};
+pub use command::{COMMANDS, Command, CommandInfo, Receiver, Recode, Resend};
 pub use status::Status;
 
 use crate::wire::{FixedStr, Text};
