@@ -1,0 +1,10 @@
+//! What tracker and storage share as network servers: listening, connections with bounded buffers
+//! and waits, and an orderly end.
+
+mod buffers;
+mod conn;
+mod listener;
+
+pub use buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffers};
+pub use conn::{Conn, ConnError, ConnLimits, Request};
+pub use listener::{ConnCounts, Server, ServerOptions, bind_all};
