@@ -160,7 +160,7 @@ mod tests {
             ("1.2.3.44,10.0.0.1:22122", "10.0.0.1,1.2.3.44:22122"),
             ("tracker.example:1", "tracker.example:1"),
             ("[fe80::1]:22122", "[fe80::1]:22122"),
-            ("[fe80::1,10.0.0.1]:5", "[10.0.0.1,fe80::1]:5"),
+            ("[fd00::abcd,10.0.0.1]:5", "[10.0.0.1,fd00::abcd]:5"),
             ("fe80::1", "[fe80::1]:22122"),
         ] {
             assert_eq!(text.parse::<TrackerAddr>().unwrap().to_string(), printed, "{text}");
