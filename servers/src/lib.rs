@@ -1,4 +1,7 @@
 //! FastDFS tracker, storage and embedded cluster.
 #![forbid(unsafe_code)]
 
+pub mod config_file;
 pub mod daemon;
+pub mod storage;
+pub mod tracker;
