@@ -3,5 +3,6 @@
 
 pub mod config_file;
 pub mod daemon;
+pub mod state_file;
 pub mod storage;
 pub mod tracker;

@@ -18,7 +18,7 @@ pub mod storage;
 pub mod tracker;
 
 pub use command::{COMMANDS, Command, CommandInfo, Receiver, Recode, Resend};
-pub use status::Status;
+pub use status::{Status, StorageStatus};
 
 use crate::wire::{FixedStr, Text};
 

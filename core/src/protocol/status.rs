@@ -69,3 +69,51 @@ impl fmt::Display for Status {
         }
     }
 }
+
+/// The state of a storage as trackers keep it (spec 01 §6.1). Its order matters: reports raise it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorageStatus(pub u8);
+
+macro_rules! storage_statuses {
+    ($($name:ident = $number:literal, $doc:literal;)*) => {
+        impl StorageStatus {
+            $(#[doc = $doc] pub const $name: Self = Self($number);)*
+
+            /// The name that tools print.
+            pub fn caption(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* _ => "UNKNOWN" }
+            }
+        }
+    };
+}
+
+storage_statuses! {
+    INIT = 0, "Has just joined for the first time.";
+    WAIT_SYNC = 1, "Waits for its source to send the old files.";
+    SYNCING = 2, "Receives the old files.";
+    IP_CHANGED = 3, "Came back under another address; this entry is what is left.";
+    DELETED = 4, "Was removed by an operator.";
+    OFFLINE = 5, "Cannot be reached.";
+    ONLINE = 6, "Has joined, no heart beat yet.";
+    ACTIVE = 7, "Serves.";
+    RECOVERY = 9, "Restores a replaced disk.";
+    NONE = 99, "Local to a storage: its work with this peer has ended.";
+}
+
+impl StorageStatus {
+    /// Whether the storage has all it needs to serve, now or once it is back.
+    pub fn is_available(self) -> bool {
+        matches!(self, Self::OFFLINE | Self::ONLINE | Self::ACTIVE)
+    }
+
+    /// Whether the entry stands for no storage any more.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::DELETED | Self::IP_CHANGED)
+    }
+}
+
+impl fmt::Display for StorageStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.caption())
+    }
+}

@@ -1,0 +1,472 @@
+//! The tracker's state files (spec 04 Part B): texts here, bytes on disk in [`Store`].
+
+use super::config::{StoreServer, TrackerConfig};
+use super::state::Effects;
+use super::state::model::{Group, Storage};
+use crate::state_file::{read_optional, safe_write};
+use fdfs_core::config::{Ini, RwMode, Scope};
+use fdfs_core::protocol::stats::StorageStats;
+use fdfs_core::protocol::{Group as GroupName, StorageId, StorageStatus, Version};
+use fdfs_core::wire::FixedStr;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+/// Statistics that the servers file leaves out.
+fn is_saved(name: &str) -> bool {
+    !["connection_", "modify_", "truncate_"].iter().any(|part| name.contains(part))
+}
+
+/// `storage_groups_new.dat`.
+pub fn groups_text(groups: &[Group]) -> String {
+    let mut text = format!("[Global]\n\tgroup_count={}\n\n", groups.len());
+    for (at, group) in groups.iter().enumerate() {
+        let trunk_server = group.trunk_server.unwrap_or_default();
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(
+            text,
+            "# group: {name}\n[Group{number:03}]\n\tgroup_name={name}\n\tstorage_port={port}\n\
+             \tstore_path_count={paths}\n\tsubdir_count_per_path={subdirs}\n\
+             \tcurrent_trunk_file_id={trunk_file}\n\ttrunk_server={trunk_server}\n\
+             \tlast_trunk_server={last}\n\n",
+            name = group.name,
+            number = at + 1,
+            port = group.storage_port,
+            paths = group.store_path_count,
+            subdirs = group.subdir_count,
+            trunk_file = group.current_trunk_file_id,
+            last = group.last_trunk_server,
+        );
+    }
+    text
+}
+
+/// The storages that are saved: those that still stand for a server.
+fn saved(group: &Group) -> impl Iterator<Item = (usize, &Storage)> {
+    group.storages.iter().enumerate().filter(|(_, storage)| !storage.status.is_gone())
+}
+
+/// `storage_servers_new.dat`.
+pub fn servers_text(groups: &[Group], use_ids: bool) -> String {
+    let mut text = String::new();
+    let mut count = 0;
+    for group in groups {
+        for (_, storage) in saved(group) {
+            count += 1;
+            let ip = storage.ips.first().map_or("", String::as_str);
+            let _ = write!(text, "# storage: {ip}:{}\n[Storage{count:03}]\n", storage.port);
+            if use_ids {
+                let _ = writeln!(text, "\tid={}", storage.id);
+            }
+            let source = storage.sync_source.unwrap_or_default();
+            let _ = write!(
+                text,
+                "\tgroup_name={}\n\tip_addr={ip}\n\tstatus={}\n\tversion={}\n\tjoin_time={}\n\
+                 \tstorage_port={}\n\tsync_src_server={source}\n\tsync_until_timestamp={}\n\
+                 \ttotal_mb={}\n\tfree_mb={}\n\tchangelog_offset={}\n\tstore_path_count={}\n\
+                 \tsubdir_count_per_path={}\n\tupload_priority={}\n",
+                group.name,
+                storage.status.0,
+                storage.version,
+                storage.join_time,
+                storage.port,
+                storage.sync_until,
+                storage.total_mb,
+                storage.free_mb,
+                storage.changelog_offset,
+                storage.store_path_count,
+                storage.subdir_count,
+                storage.upload_priority,
+            );
+            for name in StorageStats::NAMES.iter().filter(|name| is_saved(name)) {
+                let _ = writeln!(text, "\t{name}={}", storage.stats.get(name).unwrap_or(0));
+            }
+            text.push('\n');
+        }
+    }
+    let _ = write!(text, "\n[Global]\n\tstorage_count={count}\n");
+    text
+}
+
+/// `storage_sync_timestamp.dat`.
+pub fn sync_times_text(groups: &[Group]) -> String {
+    let mut text = String::new();
+    for group in groups {
+        for (source, storage) in saved(group) {
+            let _ = write!(text, "{},{}", group.name, storage.id);
+            let row = group.synced.get(source);
+            for (destination, _) in saved(group) {
+                let time = row.and_then(|row| row.get(destination)).copied().unwrap_or(0);
+                let _ = write!(text, ",{time}");
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// Sections `prefix001`, `prefix002`, … that a text must have `count_key` of.
+fn sections<'i>(ini: &'i Ini, prefix: &str, count_key: &str) -> io::Result<Vec<Scope<'i>>> {
+    let count = ini.section("Global").get(count_key).and_then(|count| count.parse::<usize>().ok());
+    let count = count.ok_or_else(|| invalid(format!("{count_key} is missing")))?;
+    let found: Vec<_> =
+        ini.sections().into_iter().filter(|name| name.starts_with(prefix)).collect();
+    if found.len() != count {
+        return Err(invalid(format!("{count_key} is {count}, sections are {}", found.len())));
+    }
+    Ok(found.into_iter().map(|name| ini.section(name)).collect())
+}
+
+fn number(scope: &Scope<'_>, key: &str) -> i64 {
+    scope.int(key, 0).unwrap_or(0)
+}
+
+fn id(scope: &Scope<'_>, key: &str) -> StorageId {
+    FixedStr::truncated(scope.get_here(key).unwrap_or_default().as_bytes())
+}
+
+/// Reads `storage_groups_new.dat`.
+pub fn parse_groups(text: &str) -> io::Result<Vec<Group>> {
+    let ini = Ini::parse(text);
+    let mut groups = Vec::new();
+    for scope in sections(&ini, "Group", "group_count")? {
+        let name = scope.get_here("group_name").and_then(|name| GroupName::try_from(name).ok());
+        let mut group = Group::new(name.ok_or_else(|| invalid("group_name is missing".into()))?);
+        group.storage_port = number(&scope, "storage_port");
+        group.store_path_count = number(&scope, "store_path_count");
+        group.subdir_count = number(&scope, "subdir_count_per_path");
+        group.current_trunk_file_id =
+            i32::try_from(number(&scope, "current_trunk_file_id")).unwrap_or(0);
+        group.trunk_server = Some(id(&scope, "trunk_server")).filter(|id| !id.is_empty());
+        group.last_trunk_server = id(&scope, "last_trunk_server");
+        groups.push(group);
+    }
+    groups.sort_by_key(|group| group.name);
+    Ok(groups)
+}
+
+/// Reads `storage_servers_new.dat` into the groups it names.
+pub fn parse_servers(text: &str, groups: &mut [Group], config: &TrackerConfig) -> io::Result<()> {
+    let ini = Ini::parse(text);
+    for scope in sections(&ini, "Storage", "storage_count")? {
+        let name = scope.get_here("group_name").unwrap_or_default();
+        let group = groups.iter_mut().find(|group| group.name.as_bytes() == name.as_bytes());
+        let group = group.ok_or_else(|| invalid(format!("storage of unknown group {name}")))?;
+        let Some(ip) = scope.get_here("ip_addr").filter(|ip| !ip.is_empty()) else {
+            return Err(invalid(format!("a storage of {name} has no ip_addr")));
+        };
+        let port = match number(&scope, "storage_port") {
+            0 => group.storage_port,
+            port => port,
+        };
+        let mut storage = identity(&scope, name, ip, port, config)?;
+        if group.storage(storage.id.as_bytes()).is_some() {
+            return Err(invalid(format!("storage {} stands twice", storage.id)));
+        }
+        storage.port = port;
+        let status = u8::try_from(number(&scope, "status")).unwrap_or(0);
+        storage.status = match StorageStatus(status) {
+            keep @ (StorageStatus::INIT | StorageStatus::WAIT_SYNC | StorageStatus::SYNCING) => {
+                keep
+            }
+            _ => StorageStatus::OFFLINE,
+        };
+        storage.version =
+            Version::truncated(scope.get_here("version").unwrap_or_default().as_bytes());
+        storage.join_time = number(&scope, "join_time");
+        storage.sync_source = Some(id(&scope, "sync_src_server")).filter(|id| !id.is_empty());
+        storage.sync_until = number(&scope, "sync_until_timestamp");
+        storage.total_mb = number(&scope, "total_mb");
+        storage.free_mb = number(&scope, "free_mb");
+        storage.changelog_offset = number(&scope, "changelog_offset").max(0).unsigned_abs();
+        storage.store_path_count = number(&scope, "store_path_count");
+        storage.subdir_count = number(&scope, "subdir_count_per_path");
+        storage.upload_priority = number(&scope, "upload_priority");
+        for key in StorageStats::NAMES.iter().filter(|name| is_saved(name)) {
+            storage.stats.set(key, number(&scope, key));
+        }
+        group.add(storage);
+    }
+    Ok(())
+}
+
+/// Id, addresses and permissions of a saved storage.
+fn identity(
+    scope: &Scope<'_>,
+    group: &str,
+    ip: &str,
+    port: i64,
+    config: &TrackerConfig,
+) -> io::Result<Storage> {
+    if !config.params.use_storage_id {
+        let own = if ip.contains(':') { fdfs_core::file_id::short_code(ip) } else { ip.to_owned() };
+        let id = StorageId::truncated(own.as_bytes());
+        return Ok(Storage::new(id, vec![ip.to_owned()], RwMode::Both));
+    }
+    let ids = &config.storage_ids;
+    let entry = match scope.get_here("id").filter(|id| !id.is_empty()) {
+        Some(id) => ids.by_id(id),
+        None => ids.by_addr(group, ip, u16::try_from(port).unwrap_or(0)),
+    };
+    let entry = entry.ok_or_else(|| invalid(format!("storage {ip} is not in the ids file")))?;
+    let id = StorageId::truncated(entry.id.to_string().as_bytes());
+    Ok(Storage::new(id, entry.ips.clone(), entry.rw))
+}
+
+/// Reads `storage_sync_timestamp.dat`. Rows are matched by id and unknown ones skipped, because
+/// the original leaves rows of deleted storages behind (spec 04 Part D 9).
+pub fn parse_sync_times(text: &str, groups: &mut [Group], rule: StoreServer) {
+    for line in text.lines() {
+        let mut fields = line.split(',').map(str::trim);
+        let (Some(name), Some(id)) = (fields.next(), fields.next()) else { continue };
+        let group = groups.iter_mut().find(|group| group.name.as_bytes() == name.as_bytes());
+        let Some(group) = group else { continue };
+        let Some(source) = group.index_of(id.as_bytes()) else { continue };
+        if let Some(row) = group.synced.get_mut(source) {
+            for (time, field) in row.iter_mut().zip(fields) {
+                *time = field.parse().unwrap_or(0);
+            }
+        }
+    }
+    for group in groups {
+        for (at, storage) in group.storages.iter_mut().enumerate() {
+            let column = group.synced.iter().enumerate().filter(|(source, _)| *source != at);
+            let times = column.filter_map(|(_, row)| row.get(at)).filter(|time| **time > 0);
+            let time = match rule {
+                StoreServer::RoundRobin => times.min(),
+                _ => times.max(),
+            };
+            storage.stats.last_synced_timestamp = time.copied().unwrap_or(0).into();
+        }
+    }
+}
+
+/// The groups of an old `storage_groups.dat` and `storage_servers.dat` as texts of today
+/// (spec 04 §B.6).
+fn convert_old(groups: &str, servers: &str, config: &TrackerConfig) -> io::Result<Vec<Group>> {
+    let mut converted: Vec<Group> = Vec::new();
+    let int = |field: Option<&&str>| field.and_then(|f| f.parse::<i64>().ok()).unwrap_or(0);
+    for line in groups.lines().filter(|line| !line.trim().is_empty()) {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        let [name, port, rest @ ..] = fields.as_slice() else {
+            return Err(invalid(format!("old group line: {line}")));
+        };
+        let name = GroupName::try_from(*name).map_err(|error| invalid(error.to_string()))?;
+        let mut group = Group::new(name);
+        group.storage_port = int(Some(port));
+        group.store_path_count = int(rest.first());
+        group.subdir_count = int(rest.get(1));
+        converted.push(group);
+    }
+    for line in servers.lines().filter(|line| !line.trim().is_empty()) {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        let [name, ip, status, source, until, ..] = fields.as_slice() else {
+            return Err(invalid(format!("old storage line: {line}")));
+        };
+        let group = converted.iter_mut().find(|group| group.name.as_bytes() == name.as_bytes());
+        let group = group.ok_or_else(|| invalid(format!("old storage of no group: {line}")))?;
+        let empty = Ini::default();
+        let mut storage = identity(&empty.global(), name, ip, group.storage_port, config)?;
+        storage.status = match int(Some(status)) {
+            status @ 0..=2 => StorageStatus(u8::try_from(status).unwrap_or(0)),
+            _ => StorageStatus::OFFLINE,
+        };
+        storage.sync_source =
+            Some(StorageId::truncated(source.as_bytes())).filter(|id| !id.is_empty());
+        storage.sync_until = int(Some(until));
+        let names = ["upload", "set_meta", "delete", "download", "get_meta"];
+        for (at, name) in names.iter().enumerate() {
+            storage.stats.set(&format!("total_{name}_count"), int(fields.get(5 + at * 2)));
+            storage.stats.set(&format!("success_{name}_count"), int(fields.get(6 + at * 2)));
+        }
+        storage.stats.last_source_update = int(fields.get(15));
+        storage.stats.last_sync_update = int(fields.get(16));
+        storage.changelog_offset = int(fields.get(17)).max(0).unsigned_abs();
+        storage.port = match int(fields.get(18)) {
+            0 => group.storage_port,
+            port => port,
+        };
+        storage.join_time = int(fields.get(20));
+        storage.version =
+            Version::truncated(fields.get(21).copied().unwrap_or_default().as_bytes());
+        group.add(storage);
+    }
+    converted.sort_by_key(|group| group.name);
+    Ok(converted)
+}
+
+/// What an earlier run left.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// The groups with their storages.
+    pub groups: Vec<Group>,
+    /// The change log.
+    pub changelog: Vec<u8>,
+    /// When the tracker was last known to run.
+    pub last_check_time: i64,
+}
+
+/// The files below `base_path/data`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+    use_ids: bool,
+}
+
+impl Store {
+    /// The files of the tracker with this configuration; makes the directory.
+    pub fn open(config: &TrackerConfig) -> io::Result<Self> {
+        let dir = config.framework.base_path.join("data");
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self { dir, use_ids: config.params.use_storage_id })
+    }
+
+    fn text(&self, name: &str) -> io::Result<Option<String>> {
+        let content = read_optional(&self.dir.join(name))?;
+        // An empty file is what a full disk leaves of a rewritten one.
+        let content = content.filter(|content| !content.is_empty());
+        Ok(content.map(|content| String::from_utf8_lossy(&content).into_owned()))
+    }
+
+    /// Reads all files; errors name the file.
+    pub fn load(&self, config: &TrackerConfig) -> io::Result<Saved> {
+        let named = |name: &str, error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", self.dir.join(name).display()))
+        };
+        let mut saved = Saved::default();
+        if let Some(text) = self.text("storage_groups_new.dat")? {
+            saved.groups = parse_groups(&text).map_err(|e| named("storage_groups_new.dat", e))?;
+            let name = "storage_servers_new.dat";
+            let text = self.text(name)?;
+            let text = text.ok_or_else(|| named(name, io::ErrorKind::NotFound.into()))?;
+            parse_servers(&text, &mut saved.groups, config).map_err(|error| named(name, error))?;
+        } else if let Some(groups) = self.text("storage_groups.dat")? {
+            let servers = self.text("storage_servers.dat")?.unwrap_or_default();
+            saved.groups = convert_old(&groups, &servers, config)
+                .map_err(|error| named("storage_servers.dat", error))?;
+            let all =
+                Effects { groups: true, servers: true, sync_times: true, ..Effects::default() };
+            self.save(&all, &saved.groups)?;
+            for old in ["storage_groups.dat", "storage_servers.dat"] {
+                let _ = std::fs::remove_file(self.dir.join(old));
+            }
+        }
+        if let Some(text) = self.text("storage_sync_timestamp.dat")? {
+            parse_sync_times(&text, &mut saved.groups, config.store_server);
+        }
+        saved.changelog =
+            read_optional(&self.dir.join("storage_changelog.dat"))?.unwrap_or_default();
+        let status = Ini::parse(&self.text(".tracker_status")?.unwrap_or_default());
+        saved.last_check_time = number(&status.global(), "last_check_time");
+        let known = saved.changelog.len() as u64;
+        for storage in saved.groups.iter_mut().flat_map(|group| &mut group.storages) {
+            storage.changelog_offset = storage.changelog_offset.min(known);
+        }
+        Ok(saved)
+    }
+
+    /// Writes what changed.
+    pub fn save(&self, effects: &Effects, groups: &[Group]) -> io::Result<()> {
+        if !effects.changelog.is_empty() {
+            let path = self.dir.join("storage_changelog.dat");
+            let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+            file.write_all(&effects.changelog)?;
+            file.sync_all()?;
+        }
+        if effects.groups {
+            safe_write(&self.dir.join("storage_groups_new.dat"), groups_text(groups).as_bytes())?;
+        }
+        if effects.servers {
+            let text = servers_text(groups, self.use_ids);
+            safe_write(&self.dir.join("storage_servers_new.dat"), text.as_bytes())?;
+        }
+        if effects.sync_times {
+            let text = sync_times_text(groups);
+            safe_write(&self.dir.join("storage_sync_timestamp.dat"), text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Writes `.tracker_status`.
+    pub fn save_status(&self, text: &str) -> io::Result<()> {
+        safe_write(&self.dir.join(".tracker_status"), text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> TrackerConfig {
+        TrackerConfig::embedded("/t".as_ref(), "127.0.0.1:0".parse().unwrap()).unwrap()
+    }
+
+    macro_rules! golden {
+        ($cluster:literal, $file:literal) => {
+            include_str!(concat!(
+                "../../../tests/vectors/golden/disk/",
+                $cluster,
+                "/tracker/data/",
+                $file
+            ))
+        };
+    }
+
+    /// Status changes to OFFLINE on loading; everything else comes back as it was.
+    fn round_trip(groups_file: &str, servers_file: &str, times_file: &str) {
+        let mut groups = parse_groups(groups_file).unwrap();
+        parse_servers(servers_file, &mut groups, &config()).unwrap();
+        parse_sync_times(times_file, &mut groups, StoreServer::RoundRobin);
+        assert_eq!(groups_text(&groups), groups_file);
+        assert_eq!(servers_text(&groups, false), servers_file);
+        assert_eq!(sync_times_text(&groups), times_file);
+    }
+
+    #[test]
+    fn the_originals_files_are_read_and_written_alike() {
+        round_trip(
+            golden!("plain", "storage_groups_new.dat"),
+            golden!("plain", "storage_servers_new.dat"),
+            golden!("plain", "storage_sync_timestamp.dat"),
+        );
+        round_trip(
+            golden!("trunk", "storage_groups_new.dat"),
+            golden!("trunk", "storage_servers_new.dat"),
+            golden!("trunk", "storage_sync_timestamp.dat"),
+        );
+    }
+
+    #[test]
+    fn leftover_rows_of_deleted_storages_do_no_harm() {
+        let mut groups = parse_groups(golden!("plain", "storage_groups_new.dat")).unwrap();
+        let servers = golden!("plain", "storage_servers_new.dat");
+        parse_servers(servers, &mut groups, &config()).unwrap();
+        let text = "group1,10.77.0.9,1,2,3,4\ngroup1,10.77.0.2,0,77,5,6\nnone,x,1\n\n";
+        parse_sync_times(text, &mut groups, StoreServer::RoundRobin);
+        assert_eq!(groups[0].synced[0], [0, 77]);
+        assert_eq!(groups[0].storages[1].stats.last_synced_timestamp, 77);
+    }
+
+    #[test]
+    fn damaged_files_are_named_and_old_ones_converted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config();
+        config.framework.base_path = dir.path().to_owned();
+        let store = Store::open(&config).unwrap();
+        let file = |name: &str| dir.path().join("data").join(name);
+        std::fs::write(file("storage_groups.dat"), "g1,23000,1,256\n").unwrap();
+        let old = "g1,10.0.0.5,7,,0,10,9,0,0,2,1,30,29,0,0,1000,1001,0,23000,0,900,5.11\n";
+        std::fs::write(file("storage_servers.dat"), old).unwrap();
+        let saved = store.load(&config).unwrap();
+        assert_eq!(saved.groups[0].storages[0].stats.success_upload_count, 9);
+        assert!(file("storage_servers_new.dat").exists() && !file("storage_groups.dat").exists());
+        assert_eq!(store.load(&config).unwrap().groups[0].storages[0].join_time, 900);
+        std::fs::write(file("storage_servers_new.dat"), "[Global]\nstorage_count=5\n").unwrap();
+        let error = store.load(&config).unwrap_err().to_string();
+        assert!(error.contains("storage_servers_new.dat: storage_count is 5"), "{error}");
+    }
+}

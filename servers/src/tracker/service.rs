@@ -1,0 +1,207 @@
+//! The tracker on its sockets: one task a connection, one lock around the state.
+
+use super::config::TrackerConfig;
+use super::persist::Store;
+use super::state::{ClusterState, Session};
+use crate::daemon::{Conn, ConnError, ConnLimits, Server, ServerOptions, bind_all};
+use bytes::BytesMut;
+use fdfs_core::protocol::{Command, Status};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// How often time is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How often `.tracker_status` is written (spec 04 §B.5).
+const STATUS_INTERVAL: Duration = Duration::from_secs(300);
+/// Pause after a failed save.
+const SAVE_RETRY: Duration = Duration::from_secs(1);
+
+struct Shared {
+    state: Mutex<ClusterState>,
+    store: Store,
+    sessions: AtomicU64,
+    changed: Notify,
+}
+
+impl Shared {
+    /// A panic while the lock was held was answered by closing that connection; the state is
+    /// whole between requests.
+    fn lock(&self) -> MutexGuard<'_, ClusterState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what changed; on failure it stays to be written.
+    fn save(&self) -> io::Result<()> {
+        let (effects, groups) = {
+            let mut state = self.lock();
+            let effects = state.take_effects();
+            if effects.is_empty() {
+                return Ok(());
+            }
+            (effects, state.groups().to_vec())
+        };
+        let saved = self.store.save(&effects, &groups);
+        if saved.is_err() {
+            self.lock().keep_effects(effects);
+        }
+        saved
+    }
+}
+
+/// A tracker at work; dropping it ends it at once, without saving.
+pub struct RunningTracker {
+    server: Server,
+    shared: Arc<Shared>,
+    jobs: JoinSet<()>,
+}
+
+impl std::fmt::Debug for RunningTracker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningTracker").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// Seconds since 1970.
+pub fn unix_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    super::config::secs(now)
+}
+
+impl RunningTracker {
+    /// Loads the state files, binds and serves. Must be called within a tokio runtime.
+    pub fn start(config: TrackerConfig) -> io::Result<Self> {
+        let store = Store::open(&config)?;
+        let saved = store.load(&config)?;
+        let framework = &config.framework;
+        let limits = ConnLimits::new(framework.message_len_max(), framework.network_timeout);
+        let allow_hosts = framework.allow_hosts.clone();
+        let options = ServerOptions {
+            addrs: framework.listen.clone(),
+            connections_max: framework.keys.max_connections,
+            limits,
+            allow: Arc::new(move |ip| allow_hosts.allows(ip)),
+        };
+        let bound = bind_all(&options.addrs)?;
+        let port = bound.first().map_or(Ok(0), |bound| bound.local_addr().map(|a| a.port()))?;
+        let mut state = ClusterState::new(Arc::new(config), port, unix_now());
+        state.restore(saved.groups, saved.changelog, saved.last_check_time);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            store,
+            sessions: AtomicU64::new(0),
+            changed: Notify::new(),
+        });
+        let mut jobs = JoinSet::new();
+        jobs.spawn(tick(shared.clone()));
+        jobs.spawn(save_changes(shared.clone()));
+        jobs.spawn(save_status(shared.clone()));
+        let for_connections = shared.clone();
+        let server = Server::serve(bound, &options, move |conn| {
+            let shared = for_connections.clone();
+            async move { serve(&shared, conn).await }
+        });
+        Ok(Self { server, shared, jobs })
+    }
+
+    /// The address listened on.
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addrs().first().copied().unwrap_or_else(|| ([0, 0, 0, 0], 0).into())
+    }
+
+    /// Stops accepting, finishes requests under way and saves all state.
+    pub async fn shutdown(mut self) -> io::Result<()> {
+        self.server.shutdown().await;
+        self.jobs.shutdown().await;
+        let shared = self.shared;
+        let saved = tokio::task::spawn_blocking(move || {
+            shared.lock().save_everything();
+            shared.save()
+        });
+        saved.await.map_err(io::Error::other)?
+    }
+}
+
+async fn serve(shared: &Shared, mut conn: Conn) {
+    let id = shared.sessions.fetch_add(1, Ordering::Relaxed);
+    let mut session = Session::new(id, conn.peer(), conn.local());
+    if let Err(error) = requests(shared, &mut conn, &mut session).await {
+        tracing::debug!(peer = %conn.peer(), %error, "connection closed");
+    }
+    shared.lock().disconnected(&session);
+}
+
+async fn requests(
+    shared: &Shared,
+    conn: &mut Conn,
+    session: &mut Session,
+) -> Result<(), ConnError> {
+    let mut out = BytesMut::new();
+    while let Some(request) = conn.next_request().await? {
+        out.clear();
+        let command = request.header.command;
+        if command == Command::QUIT {
+            return Ok(());
+        }
+        let mut status = Status::EINVAL;
+        // Content belongs to storages; no tracker command has any.
+        if request.content_len == 0 {
+            let mut state = shared.lock();
+            status = state.apply(unix_now(), session, request.header, conn.head(), &mut out);
+            if state.has_effects() {
+                shared.changed.notify_one();
+            }
+        } else if !conn.skip_content(MISDIRECTED_CONTENT_MAX).await? {
+            return Ok(());
+        }
+        if !status.is_ok() {
+            tracing::debug!(peer = %conn.peer(), %command, %status, "request refused");
+        }
+        conn.reply(status, &out).await?;
+        if command == Command::DELETE_GROUP && status.is_ok() {
+            tracing::info!(peer = %conn.peer(), "group deleted");
+        }
+    }
+    Ok(())
+}
+
+/// Content sent to a tracker by mistake that is read to keep the connection.
+const MISDIRECTED_CONTENT_MAX: u64 = 256 * 1024;
+
+async fn tick(shared: Arc<Shared>) {
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        shared.lock().tick(unix_now());
+    }
+}
+
+async fn save_changes(shared: Arc<Shared>) {
+    loop {
+        shared.changed.notified().await;
+        let saver = shared.clone();
+        let saved = tokio::task::spawn_blocking(move || saver.save()).await;
+        if let Ok(Err(error)) = saved {
+            tracing::error!(%error, "cannot save the cluster state, trying again");
+            tokio::time::sleep(SAVE_RETRY).await;
+            shared.changed.notify_one();
+        }
+    }
+}
+
+async fn save_status(shared: Arc<Shared>) {
+    let mut interval = tokio::time::interval(STATUS_INTERVAL);
+    loop {
+        interval.tick().await;
+        let text = shared.lock().status_text(unix_now());
+        let saver = shared.clone();
+        let saved = tokio::task::spawn_blocking(move || saver.store.save_status(&text)).await;
+        if let Ok(Err(error)) = saved {
+            tracing::error!(%error, "cannot save .tracker_status");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The cluster as one tracker knows it: a state machine without sockets, clock or files.
+//!
+//! [`ClusterState::apply`] takes a request and appends the reply's body; what must reach the disk
+//! is collected in [`Effects`]. The work is in the modules by subject: [`select`] chooses servers
+//! for clients, [`join`] admits storages, [`reports`] takes their reports, [`list`] shows the
+//! cluster, [`admin`] changes it.
+
+mod admin;
+mod join;
+mod list;
+pub mod model;
+mod reports;
+mod select;
+
+use super::config::{StoreServer, TrackerConfig};
+use bytes::BytesMut;
+use fdfs_core::config::{ClusterParams, TrackerAddr};
+use fdfs_core::protocol::frame::Header;
+use fdfs_core::protocol::{Command, Group as GroupName, Status, StorageId, StorageStatus};
+use fdfs_core::wire::{DecodeError, Wire};
+use model::Group;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What must reach the disk.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// `storage_groups_new.dat` changed.
+    pub groups: bool,
+    /// `storage_servers_new.dat` changed.
+    pub servers: bool,
+    /// `storage_sync_timestamp.dat` changed.
+    pub sync_times: bool,
+    /// Bytes to add to `storage_changelog.dat`.
+    pub changelog: Vec<u8>,
+}
+
+impl Effects {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a connection carries from request to request.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Unique within this tracker.
+    pub id: u64,
+    /// The peer's address.
+    pub peer: IpAddr,
+    /// The peer's address as text.
+    pub peer_text: String,
+    /// The address the peer dialled.
+    pub local: IpAddr,
+    /// The storage that joined on this connection.
+    pub member: Option<(GroupName, StorageId)>,
+    /// The leader change this connection was last told.
+    seen_leader_changes: u64,
+}
+
+impl Session {
+    /// A fresh connection.
+    pub fn new(id: u64, peer: IpAddr, local: IpAddr) -> Self {
+        let peer_text = peer.to_string();
+        Self { id, peer, peer_text, local, member: None, seen_leader_changes: 0 }
+    }
+}
+
+/// Who leads the trackers. A tracker that is alone in its list leads itself; agreement between
+/// several belongs here.
+#[derive(Debug, Clone, Default)]
+pub struct Leadership {
+    /// The leader.
+    pub leader: Option<TrackerAddr>,
+    /// Whether that is this tracker.
+    pub is_me: bool,
+    /// Raised by every change, so that each connection is told once.
+    pub changes: u64,
+}
+
+/// The whole cluster.
+#[derive(Debug)]
+pub struct ClusterState {
+    config: Arc<TrackerConfig>,
+    /// By name.
+    groups: Vec<Group>,
+    current_write_group: usize,
+    /// All trackers, as storages reported them.
+    trackers: Vec<TrackerAddr>,
+    local_ips: Vec<IpAddr>,
+    port: u16,
+    leadership: Leadership,
+    up_time: i64,
+    last_check_time: i64,
+    changelog: Vec<u8>,
+    /// The state files as they were when a peer began to copy them, and who.
+    copying: Option<(u64, [Vec<u8>; 4])>,
+    /// Reports since the statistics were last saved.
+    unsaved_reports: u32,
+    effects: Effects,
+}
+
+type Outcome = Result<(), Status>;
+
+/// A malformed body is status 22, whatever is wrong with it.
+fn decode<T: Wire>(body: &[u8]) -> Result<T, Status> {
+    T::decode(body).map_err(|_: DecodeError| Status::EINVAL)
+}
+
+impl ClusterState {
+    /// A tracker that listens on `port` and knows nothing yet.
+    pub fn new(config: Arc<TrackerConfig>, port: u16, now: i64) -> Self {
+        Self {
+            config,
+            port,
+            groups: Vec::new(),
+            current_write_group: 0,
+            trackers: Vec::new(),
+            local_ips: Vec::new(),
+            leadership: Leadership::default(),
+            up_time: now,
+            last_check_time: 0,
+            changelog: Vec::new(),
+            copying: None,
+            unsaved_reports: 0,
+            effects: Effects::default(),
+        }
+    }
+
+    /// Takes over what an earlier run knew.
+    pub fn restore(&mut self, groups: Vec<Group>, changelog: Vec<u8>, last_check_time: i64) {
+        self.groups = groups;
+        self.groups.sort_by_key(|group| group.name);
+        self.changelog = changelog;
+        self.last_check_time = last_check_time;
+    }
+
+    fn params(&self) -> &ClusterParams {
+        &self.config.params
+    }
+
+    fn rule(&self) -> StoreServer {
+        self.config.store_server
+    }
+
+    /// The groups, by name.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    fn group_at(&self, name: &GroupName) -> Option<usize> {
+        self.groups.binary_search_by(|group| group.name.cmp(name)).ok()
+    }
+
+    fn group(&self, name: &GroupName) -> Option<&Group> {
+        self.group_at(name).and_then(|at| self.groups.get(at))
+    }
+
+    fn group_mut(&mut self, name: &GroupName) -> Option<&mut Group> {
+        self.group_at(name).and_then(|at| self.groups.get_mut(at))
+    }
+
+    /// What must reach the disk since this was last asked.
+    pub fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether something must reach the disk.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
+    /// Takes back what could not be written.
+    pub fn keep_effects(&mut self, mut effects: Effects) {
+        effects.changelog.extend_from_slice(&self.effects.changelog);
+        self.effects.changelog = effects.changelog;
+        self.effects.groups |= effects.groups;
+        self.effects.servers |= effects.servers;
+        self.effects.sync_times |= effects.sync_times;
+    }
+
+    /// Has everything written, as at the end.
+    pub fn save_everything(&mut self) {
+        self.save_all();
+    }
+
+    /// Handles one request; the reply's body is appended to `out`, which stays untouched unless
+    /// the status is success.
+    pub fn apply(
+        &mut self,
+        now: i64,
+        session: &mut Session,
+        header: Header,
+        body: &[u8],
+        out: &mut BytesMut,
+    ) -> Status {
+        let start = out.len();
+        match self.dispatch(now, session, header.command, body, out) {
+            Ok(()) => Status::OK,
+            Err(status) => {
+                out.truncate(start);
+                status
+            }
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        now: i64,
+        session: &mut Session,
+        command: Command,
+        body: &[u8],
+        out: &mut BytesMut,
+    ) -> Outcome {
+        match command {
+            Command::QUERY_STORE | Command::QUERY_STORE_GROUP => {
+                self.query_store(session, command, body, out)
+            }
+            Command::QUERY_STORE_ALL | Command::QUERY_STORE_GROUP_ALL => {
+                self.query_store_all(session, command, body, out)
+            }
+            Command::QUERY_FETCH | Command::QUERY_UPDATE | Command::QUERY_FETCH_ALL => {
+                self.query_fetch(now, session, command, body, out)
+            }
+            Command::ACTIVE_TEST => decode::<()>(body),
+            Command::STORAGE_JOIN => self.join(session, body, out),
+            Command::STORAGE_BEAT
+            | Command::REPORT_DISK_USAGE
+            | Command::SYNC_REPORT
+            | Command::REPLICA_CHANGE
+            | Command::SYNC_DEST_REQ
+            | Command::SYNC_NOTIFY
+            | Command::SYNC_DEST_QUERY
+            | Command::CHANGE_STATUS
+            | Command::FETCH_TRUNK_FID
+            | Command::REPORT_TRUNK_FID
+            | Command::REPORT_TRUNK_FREE => self.member_report(now, session, command, body, out),
+            Command::SYNC_SRC_REQ => self.sync_source(body, out),
+            Command::REPORT_STATUS => self.report_status(body),
+            Command::REPORT_IP_CHANGED => self.ip_changed(now, session, body),
+            Command::CHANGELOG => self.changelog(session, body, out),
+            _ => self.show(now, session, command, body, out),
+        }
+    }
+
+    /// A connection ended: its storage cannot be reached (spec 03 §D).
+    pub fn disconnected(&mut self, session: &Session) {
+        if self.copying.as_ref().is_some_and(|(copier, _)| *copier == session.id) {
+            self.copying = None;
+        }
+        let Some((group, id)) = session.member else { return };
+        let rule = self.rule();
+        let Some(group) = self.group_mut(&group) else { return };
+        let Some(storage) = group.storage_mut(id.as_bytes()) else { return };
+        storage.up_time = 0;
+        if storage.status.is_available() {
+            storage.seen_changes = 0;
+            group.set_status(id.as_bytes(), StorageStatus::OFFLINE);
+            group.refresh(rule);
+        }
+    }
+
+    /// What time alone brings about: silent storages go offline, a lone tracker leads itself.
+    pub fn tick(&mut self, now: i64) {
+        let (rule, limit) = (self.rule(), super::config::secs(self.config.check_active_interval));
+        for group in &mut self.groups {
+            let silent: Vec<StorageId> = group
+                .storages
+                .iter()
+                .filter(|storage| {
+                    storage.status == StorageStatus::ACTIVE
+                        && now - storage.stats.last_heart_beat_time > limit
+                })
+                .map(|storage| storage.id)
+                .collect();
+            for id in silent {
+                group.set_status(id.as_bytes(), StorageStatus::OFFLINE);
+                if let Some(storage) = group.storage_mut(id.as_bytes()) {
+                    storage.seen_changes = 0;
+                }
+            }
+            group.refresh(rule);
+        }
+        if let ([me], None) = (self.trackers.as_slice(), &self.leadership.leader) {
+            self.leadership.leader = Some(me.clone());
+            self.leadership.is_me = true;
+            self.leadership.changes += 1;
+        }
+    }
+
+    /// The text of `.tracker_status`.
+    pub fn status_text(&self, now: i64) -> String {
+        format!("up_time={}\nlast_check_time={now}\n", self.up_time)
+    }
+
+    fn log_change(
+        &mut self,
+        now: i64,
+        group: &GroupName,
+        id: &str,
+        status: StorageStatus,
+        to: &str,
+    ) {
+        let line = format!("{now} {group} {id} {} {to}\n", status.0);
+        self.changelog.extend_from_slice(line.as_bytes());
+        self.effects.changelog.extend_from_slice(line.as_bytes());
+    }
+
+    fn save_all(&mut self) {
+        self.effects.groups = true;
+        self.effects.servers = true;
+        self.effects.sync_times = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;
