@@ -10,6 +10,8 @@
 pub mod config;
 pub mod error;
 pub mod file_id;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod protocol;
 pub mod token;
 pub mod wire;

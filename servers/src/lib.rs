@@ -3,6 +3,7 @@
 
 pub mod config_file;
 pub mod daemon;
+pub mod embedded;
 pub mod state_file;
 pub mod storage;
 pub mod tracker;

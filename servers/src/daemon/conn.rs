@@ -215,9 +215,24 @@ impl Conn {
         Ok(true)
     }
 
+    /// The pool this connection's buffers come from.
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
     /// Sends a reply: header and body in one system call.
     pub async fn reply(&mut self, status: Status, body: &[u8]) -> Result<(), ConnError> {
-        let header = Header::reply(status, body.len() as u64).encode();
+        self.send_packet(Header::reply(status, body.len() as u64), body).await
+    }
+
+    /// Sends the beginning of a successful reply whose body has `total` bytes; the rest follows by
+    /// [`Conn::send`].
+    pub async fn reply_start(&mut self, total: u64, piece: &[u8]) -> Result<(), ConnError> {
+        self.send_packet(Header::reply(Status::OK, total), piece).await
+    }
+
+    async fn send_packet(&mut self, header: Header, body: &[u8]) -> Result<(), ConnError> {
+        let header = header.encode();
         let mut small = [0; 512];
         let len = HEADER_LEN + body.len();
         if let Some(packet) = small.get_mut(..len) {

@@ -4,6 +4,8 @@
 mod buffers;
 mod conn;
 mod listener;
+pub mod log;
+pub mod process;
 
 pub use buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffers};
 pub use conn::{Conn, ConnError, ConnLimits, Request};

@@ -1,3 +1,22 @@
 //! The storage: keeps files (specs 01 §8, 03 §A, 04).
 
+pub mod binlog;
+mod boot;
+pub mod clock;
 pub mod config;
+pub mod disk;
+pub mod engine;
+pub mod identity;
+mod lane;
+pub mod link;
+mod locks;
+mod names;
+mod ops;
+mod orphans;
+mod service;
+pub mod stats;
+mod store;
+
+pub use boot::RunningStorage;
+pub use link::StartupError;
+pub use service::serve;

@@ -1,0 +1,159 @@
+//! The storage engine: everything that serving a request needs, and the rules that all operations
+//! share.
+
+use super::binlog::{Binlog, Operation};
+use super::clock::Clock;
+use super::config::StorageConfig;
+use super::disk::Disk;
+use super::locks::FileLocks;
+use super::names::Names;
+use super::stats::Stats;
+use super::store::Store;
+use crate::state_file::{read_optional, safe_write};
+use fdfs_core::config::{ClusterParams, StorageIds};
+use fdfs_core::file_id::{LogicName, Source};
+use fdfs_core::protocol::{Group, Name, Status, StorageId};
+use std::fmt::Arguments;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Who this storage is, as the trackers told it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its group.
+    pub group: Group,
+    /// Its storage id.
+    pub id: StorageId,
+    /// How it stands in file names.
+    pub source: Source,
+}
+
+/// The engine of one storage.
+#[derive(Debug)]
+pub struct Engine {
+    /// Who this storage is.
+    pub identity: Identity,
+    /// What all servers of the cluster agree on.
+    pub params: ClusterParams,
+    /// All storages with ids; empty unless ids are in use.
+    pub ids: StorageIds,
+    /// The store paths.
+    pub store: Store,
+    /// Names for new files.
+    pub names: Names,
+    /// The record of changes.
+    pub binlog: Binlog,
+    /// Counters.
+    pub stats: Stats,
+    /// Files being changed now.
+    pub locks: FileLocks,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    stat_file: PathBuf,
+}
+
+impl Engine {
+    /// Opens the store paths, the binlog and the statistics.
+    pub fn open(
+        config: &StorageConfig,
+        identity: Identity,
+        params: ClusterParams,
+        ids: StorageIds,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        let data = config.framework.base_path.join("data");
+        std::fs::create_dir_all(&data)?;
+        let keys = &config.keys;
+        let threads = keys.disk_reader_threads + keys.disk_writer_threads;
+        let store = Store::open(&config.store_paths, keys.subdir_count_per_path, threads)?;
+        let stat_file = data.join("storage_stat.dat");
+        let text = read_optional(&stat_file)?.unwrap_or_default();
+        let (stats, position) = Stats::parse(&String::from_utf8_lossy(&text));
+        let mut seed = [0; 8];
+        rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
+        let names = Names::new(
+            identity.source,
+            u16::try_from(keys.subdir_count_per_path).unwrap_or(256),
+            keys.file_distribute_path_mode != 0,
+            u32::try_from(keys.file_distribute_rotate_count).unwrap_or(100),
+            position,
+            u64::from_le_bytes(seed),
+        );
+        Ok(Self {
+            identity,
+            params,
+            ids,
+            store,
+            names,
+            binlog: Binlog::open(data.join("sync"))?,
+            stats,
+            locks: FileLocks::default(),
+            disk,
+            clock,
+            stat_file,
+        })
+    }
+
+    /// Saves `storage_stat.dat`.
+    pub fn save_stats(&self) -> io::Result<()> {
+        safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.unix_secs()
+    }
+
+    /// Requests that name a group must name this one.
+    pub fn check_group(&self, group: &Group) -> Result<(), Status> {
+        if *group == self.identity.group { Ok(()) } else { Err(Status::EINVAL) }
+    }
+
+    /// Checks a name and finds its file.
+    pub fn file(&self, name: &[u8]) -> Result<PathBuf, Status> {
+        let (name, _) = self.store.locate(name)?;
+        self.store.file(&name)
+    }
+
+    /// Records a change; its request may be acknowledged once this succeeds.
+    pub fn record(
+        &self,
+        time: i64,
+        operation: Operation,
+        name: &[u8],
+        extra: Arguments<'_>,
+    ) -> Result<(), Status> {
+        self.stats.source_update(time);
+        self.binlog.add(time, operation, name, extra).map_err(|error| {
+            tracing::error!(%error, "cannot write the binlog, the request is refused");
+            Status::of_io(&error)
+        })
+    }
+
+    /// Removes what a failed request has made. There is nobody to tell when that fails too, but
+    /// the log.
+    pub fn undo(&self, path: &std::path::Path) {
+        if let Err(error) = self.disk.remove(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, file = %path.display(), "cannot remove an unacknowledged file");
+        }
+    }
+
+    /// The name of the file a link points to, when that lies within a store path (spec 04 §A.8.3).
+    pub fn link_target(&self, link: &LogicName<'_>) -> Option<Name> {
+        let path = self.store.file(link).ok()?;
+        let target = std::fs::read_link(path).ok()?;
+        let paths = self.store.paths().iter().enumerate();
+        paths
+            .filter_map(|(index, path)| {
+                let rest = target.strip_prefix(path.data()).ok()?.to_str()?;
+                Name::new(format!("M{index:02X}/{rest}").as_bytes())
+            })
+            .find(|name| LogicName::parse(name.as_bytes()).is_ok())
+    }
+}

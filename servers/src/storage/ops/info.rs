@@ -1,0 +1,46 @@
+//! What is known of a file (spec 01 §8.12).
+
+use super::{Done, change::checksum, existing, status};
+use crate::storage::engine::Engine;
+use fdfs_core::config::choose_for_peer;
+use fdfs_core::file_id::{Kind, Source};
+use fdfs_core::protocol::Status;
+use fdfs_core::protocol::address::Ip;
+use fdfs_core::protocol::storage::{FileInfo, INFO_WITHOUT_CRC};
+
+/// Shortest logic name that holds a stamp.
+const NAME_LEN_MIN: usize = 37;
+
+/// Looks at a file; `flags` stand in the status byte of the request's header.
+pub fn info(engine: &Engine, name: &[u8], flags: u8, peer: &str) -> Done<FileInfo> {
+    let (logic, _) = engine.store.locate(name)?;
+    let path = engine.store.file(&logic)?;
+    let own = existing(engine, &path)?;
+    if !own.is_file && !own.is_link {
+        return Err(Status::EINVAL);
+    }
+    let stamp = logic.stamp().filter(|_| name.len() >= NAME_LEN_MIN).ok_or(Status::EINVAL)?;
+    // A link's time is its own, its size that of what it points to.
+    let stat = if own.is_link { engine.disk.stat(&path).map_err(status)? } else { own };
+    let crc32 = match logic.kind() {
+        Kind::Normal | Kind::Trunk => stamp.crc32,
+        Kind::Appender | Kind::Slave if flags & INFO_WITHOUT_CRC != 0 => 0,
+        Kind::Appender | Kind::Slave => {
+            checksum(&*engine.disk.open_read(&path).map_err(status)?)?.0
+        }
+    };
+    let source_ip = match stamp.source {
+        Source::Ip(ip) => ip.to_string(),
+        Source::Id(id) => {
+            let entry = engine.ids.by_id(&id.to_string());
+            entry.map_or_else(String::new, |e| choose_for_peer(&e.ips, peer).to_owned())
+        }
+    };
+    Ok(FileInfo {
+        width: engine.params.response_ip_addr_size,
+        size: i64::try_from(stat.size).unwrap_or(i64::MAX),
+        modified: own.modified,
+        crc32,
+        source_ip: Ip::new(source_ip.as_bytes()).unwrap_or_default(),
+    })
+}

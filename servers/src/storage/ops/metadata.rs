@@ -1,0 +1,106 @@
+//! Metadata of files (spec 01 §8.10, §8.11; 04 §A.9). The caller holds the file's lock.
+
+use super::{Done, existing, status};
+use crate::storage::binlog::Operation;
+use crate::storage::engine::Engine;
+use fdfs_core::file_id::LogicName;
+use fdfs_core::protocol::meta::{merge, normalize};
+use fdfs_core::protocol::storage::{META_MERGE, META_OVERWRITE, SetMetadata};
+use fdfs_core::protocol::{Name, Status};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Largest metadata file read: more than any request can have made.
+const FILE_LEN_MAX: u64 = 16 << 20;
+
+fn file_of(engine: &Engine, name: &LogicName<'_>) -> Done<PathBuf> {
+    let mut path = engine.store.file(name)?.into_os_string();
+    path.push("-m");
+    Ok(path.into())
+}
+
+/// The name of the metadata in the binlog.
+fn record_name(name: &LogicName<'_>) -> Done<Name> {
+    Name::new(&[name.as_bytes(), b"-m"].concat()).ok_or(Status::EINVAL)
+}
+
+fn read(engine: &Engine, path: &Path) -> Done<Option<Vec<u8>>> {
+    let file = match engine.disk.open_read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(status(error)),
+    };
+    let stat = file.stat().map_err(status)?;
+    if !stat.is_file {
+        return Err(Status::EISDIR);
+    }
+    let len = usize::try_from(stat.size.min(FILE_LEN_MAX)).unwrap_or(0);
+    let mut items = vec![0; len];
+    let read = file.read_at(&mut items, 0).map_err(status)?;
+    items.truncate(read);
+    Ok(Some(items))
+}
+
+/// The stored items of a file.
+pub fn get(engine: &Engine, name: &[u8]) -> Done<Vec<u8>> {
+    let (logic, _) = engine.store.locate(name)?;
+    existing(engine, &engine.store.file(&logic)?)?;
+    read(engine, &file_of(engine, &logic)?)?.ok_or(Status::ENOENT)
+}
+
+/// Replaces or merges the items of a file.
+pub fn set(engine: &Engine, request: &SetMetadata) -> Done<()> {
+    if !matches!(request.flag, META_OVERWRITE | META_MERGE) || request.name.is_empty() {
+        return Err(Status::EINVAL);
+    }
+    engine.check_group(&request.group)?;
+    let (logic, _) = engine.store.locate(request.name.as_bytes())?;
+    existing(engine, &engine.store.file(&logic)?)?;
+    let now = engine.now();
+    let items = request.items.as_bytes();
+    if items.is_empty() {
+        return match request.flag {
+            META_OVERWRITE => remove(engine, &logic, now).map(|_| ()),
+            _ => Ok(()),
+        };
+    }
+    let path = file_of(engine, &logic)?;
+    let old = match request.flag {
+        META_MERGE => read(engine, &path)?,
+        _ => existing(engine, &path).is_ok().then(Vec::new),
+    };
+    let new = match &old {
+        Some(old) if request.flag == META_MERGE => merge(old, items),
+        _ => normalize(items),
+    };
+    write(engine, &logic, &path, &new)?;
+    let operation = if old.is_some() { Operation::Update } else { Operation::Create };
+    engine.record(now, operation, record_name(&logic)?.as_bytes(), format_args!(""))
+}
+
+/// Writes beside, makes durable, and puts in place: a crash leaves the old items or the new.
+fn write(engine: &Engine, name: &LogicName<'_>, path: &Path, items: &[u8]) -> Done<()> {
+    let temporary = engine.store.temporary(name.store_path())?;
+    let mut file = engine.disk.create_new(&temporary).map_err(status)?;
+    let written = file
+        .write_at(items, 0)
+        .and_then(|()| file.sync())
+        .and_then(|()| engine.disk.replace(&temporary, path));
+    written.map_err(|error| {
+        engine.undo(&temporary);
+        status(error)
+    })
+}
+
+/// Removes the items of a file; `false` when there were none.
+pub fn remove(engine: &Engine, name: &LogicName<'_>, now: i64) -> Done<bool> {
+    match engine.disk.remove(&file_of(engine, name)?) {
+        Ok(()) => {
+            let record = record_name(name)?;
+            engine.record(now, Operation::Delete, record.as_bytes(), format_args!(""))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(status(error)),
+    }
+}
