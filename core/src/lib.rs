@@ -7,12 +7,16 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "net")]
+pub mod client;
 pub mod config;
 pub mod error;
 pub mod file_id;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod protocol;
+#[cfg(feature = "net")]
+pub mod route;
 pub mod token;
 pub mod wire;
 

@@ -1,0 +1,194 @@
+//! What a client and its calls can be told.
+
+use super::Client;
+use crate::config::{ClientConfig, Ini, Source, TrackerAddr};
+use crate::error::{Error, ErrorKind, Result};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Text metadata of a file.
+pub type Metadata = BTreeMap<String, String>;
+
+/// Everything a client can be told; the defaults are those of all SDKs.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The trackers.
+    pub trackers: Vec<TrackerAddr>,
+    /// Group for uploads that name none; otherwise the tracker chooses.
+    pub group: Option<String>,
+    /// Time until a connection must stand.
+    pub connect_timeout: Duration,
+    /// Time without a byte until a call fails.
+    pub io_timeout: Duration,
+    /// Time a whole call may take; a call's own option counts more.
+    pub timeout: Option<Duration>,
+    /// Connections to one server at the same time.
+    pub pool_size: usize,
+    /// Time that a call waits for a connection.
+    pub pool_wait: Duration,
+    /// How often a call that changed nothing yet is tried again.
+    pub retries: u32,
+    /// Advertised storage addresses and where they really are, as `host[:port]`.
+    pub address_map: BTreeMap<String, String>,
+    /// The secret of download tokens.
+    pub token_secret: Option<String>,
+}
+
+impl ClientOptions {
+    /// The defaults for these trackers, each `host[:port]`.
+    pub fn new<T: AsRef<str>>(trackers: impl IntoIterator<Item = T>) -> Result<Self> {
+        let lines: Vec<T> = trackers.into_iter().collect();
+        let trackers = TrackerAddr::list(lines.iter().map(|line| (line.as_ref(), "trackers")))?;
+        if trackers.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "no tracker given"));
+        }
+        Ok(Self {
+            trackers,
+            group: None,
+            connect_timeout: Duration::from_secs(5),
+            io_timeout: Duration::from_secs(30),
+            timeout: None,
+            pool_size: 16,
+            pool_wait: Duration::from_secs(5),
+            retries: 2,
+            address_map: BTreeMap::new(),
+            token_secret: None,
+        })
+    }
+
+    /// Reads a `client.conf`; `storage.conf` and `mod_fastdfs.conf` serve as well.
+    pub fn from_conf(path: impl AsRef<Path>) -> Result<Self> {
+        let ini = Ini::load(&path.as_ref().to_string_lossy(), &mut ConfFiles)?;
+        let config = ClientConfig::from_ini(&ini)?;
+        for (place, key) in ini.unused() {
+            tracing::debug!(%place, %key, "key has no effect on clients");
+        }
+        let mut options = Self::new(["127.0.0.1"])?;
+        options.trackers = config.trackers;
+        options.connect_timeout = config.keys.connect_timeout;
+        options.io_timeout = config.keys.network_timeout;
+        options.token_secret = config.keys.secret_key.filter(|_| config.keys.check_token);
+        Ok(options)
+    }
+
+    /// Makes the client.
+    pub fn connect(self) -> Client {
+        Client::new(self)
+    }
+}
+
+/// Configuration files on disk. A client needs no addresses of its own.
+struct ConfFiles;
+
+impl Source for ConfFiles {
+    fn read(&mut self, name: &str) -> std::io::Result<String> {
+        std::fs::read(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+    fn local_ips(&self) -> Vec<IpAddr> {
+        Vec::new()
+    }
+    fn host_name(&self) -> String {
+        std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+    }
+}
+
+/// Called with the bytes moved so far.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What one call can be told.
+#[derive(Clone, Default)]
+pub struct CallOptions {
+    /// Time the whole call may take.
+    pub timeout: Option<Duration>,
+    /// Called as content moves.
+    pub progress: Option<Progress>,
+}
+
+impl std::fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallOptions").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// What an upload can be told.
+#[derive(Debug, Clone, Default)]
+pub struct UploadOptions {
+    /// Extension of the name, up to 6 characters, without the dot.
+    pub ext: Option<String>,
+    /// Metadata to set.
+    pub metadata: Metadata,
+    /// Group to upload to.
+    pub group: Option<String>,
+    /// Store path to upload to.
+    pub store_path_index: Option<u8>,
+    /// Make a file that can grow.
+    pub appender: bool,
+    /// Options of the call.
+    pub call: CallOptions,
+}
+
+impl UploadOptions {
+    /// With this extension.
+    pub fn ext(ext: impl Into<String>) -> Self {
+        Self { ext: Some(ext.into()), ..Self::default() }
+    }
+}
+
+/// The part of a file to read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First byte; negative counts from the end.
+    pub offset: i64,
+    /// Bytes; all to the end when absent.
+    pub length: Option<u64>,
+}
+
+impl Range {
+    /// `length` bytes from `offset`.
+    pub fn new(offset: i64, length: u64) -> Self {
+        Self { offset, length: Some(length) }
+    }
+
+    /// All bytes from `offset` on.
+    pub fn from(offset: i64) -> Self {
+        Self { offset, length: None }
+    }
+}
+
+/// The extension a path gives to its upload: the last part, or the last two when they fit six
+/// characters, such as `tar.gz` (spec 01 §9.2).
+pub(super) fn ext_of(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    // A dot that begins the name hides the file; it begins no extension.
+    let dots: Vec<usize> = name.match_indices('.').map(|(at, _)| at).filter(|at| *at > 0).collect();
+    let ext_at = |dot: &usize| name.get(dot + 1..).filter(|ext| ext.len() <= 6);
+    let last = dots.last().and_then(ext_at)?;
+    let double = dots.len().checked_sub(2).and_then(|at| dots.get(at)).and_then(ext_at);
+    let ext = double.unwrap_or(last);
+    (!ext.is_empty() && crate::file_id::generate::is_ext(ext.as_bytes())).then(|| ext.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_are_taken_from_paths_as_the_original_takes_them() {
+        for (path, ext) in [
+            ("a/b.txt", Some("txt")),
+            ("a.tar.gz", Some("tar.gz")),
+            ("a.b.c", Some("b.c")),
+            ("photo.2024.jpeg", Some("jpeg")),
+            ("noext", None),
+            (".bashrc", None),
+            ("x.toolong7", None),
+            ("x.", None),
+            ("a b.j g", None),
+        ] {
+            assert_eq!(ext_of(Path::new(path)).as_deref(), ext, "{path}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Writing a file piece by piece.
+
+use super::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file_id::FileId;
+use crate::net::CHUNK_LEN;
+
+/// A file that grows. Pieces are collected into requests of 256 KiB.
+#[derive(Debug)]
+pub struct Writer {
+    client: Client,
+    id: FileId,
+    finalize: bool,
+    pending: Vec<u8>,
+    /// A failed append may have had its effect: what follows would not stand where it should.
+    failed: bool,
+}
+
+impl Writer {
+    pub(super) fn new(client: Client, id: FileId, finalize: bool) -> Self {
+        Self { client, id, finalize, pending: Vec::new(), failed: false }
+    }
+
+    /// The file under way. It is the final id only when the file is not finalized.
+    pub fn id(&self) -> &FileId {
+        &self.id
+    }
+
+    /// Adds bytes.
+    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = (CHUNK_LEN - self.pending.len()).min(bytes.len());
+            let (now, later) = bytes.split_at(room);
+            self.pending.extend_from_slice(now);
+            bytes = later;
+            if self.pending.len() == CHUNK_LEN {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what has been collected.
+    pub async fn flush(&mut self) -> Result<()> {
+        if self.failed {
+            let text = "an earlier write failed; delete the file and begin again";
+            return Err(Error::new(ErrorKind::Closed, text).with_file_id(self.id.as_str()));
+        }
+        // Set first: a future dropped midway leaves it set.
+        self.failed = true;
+        self.client.append(&self.id, &self.pending).await?;
+        self.pending.clear();
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Sends the rest and returns the id of the whole file.
+    pub async fn finish(mut self) -> Result<FileId> {
+        self.flush().await?;
+        match self.finalize {
+            true => self.client.finalize(&self.id).await,
+            false => Ok(self.id),
+        }
+    }
+}
