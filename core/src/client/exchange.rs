@@ -4,9 +4,9 @@ use super::Client;
 use super::types::{ServerAddress, UploadTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
-use crate::net::{Conn, Pooled};
+use crate::net::Pooled;
 use crate::protocol::tracker::{FetchTargets, FileQuery, StoreTarget};
-use crate::protocol::{Command, Group};
+use crate::protocol::{Command, Group, Resend};
 use crate::route::{may_ask_another, pause};
 use crate::wire::Wire;
 use std::sync::PoisonError;
@@ -82,9 +82,7 @@ impl Client {
         let mut last = Error::new(ErrorKind::Config, "no such tracker");
         let Some(tracker) = self.options().trackers.get(index) else { return Err(last) };
         for host in &tracker.hosts {
-            let asked = self
-                .on_server(host, tracker.port, async |conn| conn.call::<R>(command, request).await);
-            match asked.await {
+            match self.on_server::<R>(host, tracker.port, command, request).await {
                 Err(error) if may_ask_another(&error) => last = error,
                 done => return done,
             }
@@ -92,20 +90,20 @@ impl Client {
         Err(last)
     }
 
-    /// Lends a connection for an exchange that may be repeated, and repeats it once on a fresh
-    /// connection when a kept one turns out to be dead.
-    async fn on_server<T>(
+    /// Makes an exchange that may be repeated, and repeats it once on a fresh connection when a
+    /// kept one turns out to be dead.
+    async fn on_server<R: Wire>(
         &self,
         host: &str,
         port: u16,
-        mut work: impl AsyncFnMut(&mut Conn) -> Result<T>,
-    ) -> Result<T> {
+        command: Command,
+        request: &impl Wire,
+    ) -> Result<R> {
         let mut conn = self.0.pool.get(host, port, false).await?;
-        match work(&mut conn).await {
+        match conn.call(command, request).await {
             Err(error) if may_ask_another(&error) && conn.died_unheard() => {
                 drop(conn);
-                let mut conn = self.0.pool.get(host, port, true).await?;
-                work(&mut conn).await
+                self.0.pool.get(host, port, true).await?.call(command, request).await
             }
             done => done,
         }
@@ -153,31 +151,29 @@ impl Client {
         }
     }
 
-    /// Runs an exchange with a storage of the file. A storage that cannot be reached makes the
-    /// tracker be asked again; what comes after that depends on the command: one that may only be
-    /// sent once is not sent again.
-    pub(super) async fn on_storage<T>(
+    /// Makes an exchange with a storage of the file. What only reads is repeated once on a fresh
+    /// connection when a kept one turns out to be dead; nothing else is.
+    pub(super) async fn on_storage<R: Wire>(
         &self,
         query: Query,
         id: &FileId,
-        mut work: impl AsyncFnMut(&mut Conn) -> Result<T>,
-    ) -> Result<T> {
+        (command, flags): (Command, u8),
+        request: &impl Wire,
+    ) -> Result<R> {
         let mut conn = self.reach(query, id).await?;
-        let done = work(&mut conn).await;
         let named = |error: Error| error.with_file_id(id.as_str());
-        match done {
-            Err(error) if error.status().is_none() => {
-                let reading = query == Query::Fetch;
-                if reading && may_ask_another(&error) && conn.died_unheard() {
-                    let (host, port) = split_peer(conn.peer());
-                    drop(conn);
-                    let mut conn = self.0.pool.get(&host, port, true).await.map_err(named)?;
-                    return work(&mut conn).await.map_err(named);
-                }
-                Err(named(if reading { error } else { error.with_outcome_unknown() }))
-            }
-            done => done.map_err(named),
+        let error = match conn.call_with_flags(command, flags, request).await {
+            Err(error) if error.status().is_none() => error,
+            done => return done.map_err(named),
+        };
+        let only_reads = command.info().is_some_and(|info| info.resend == Resend::Safe);
+        if only_reads && may_ask_another(&error) && conn.died_unheard() {
+            let (host, port) = split_peer(conn.peer());
+            drop(conn);
+            let mut conn = self.0.pool.get(&host, port, true).await.map_err(named)?;
+            return conn.call_with_flags(command, flags, request).await.map_err(named);
         }
+        Err(named(if only_reads { error } else { error.with_outcome_unknown() }))
     }
 
     /// Lends a connection to a storage of the file, asking the tracker again while storages cannot
@@ -186,7 +182,6 @@ impl Client {
         for attempt in 0.. {
             let servers = self.find(query.command(), id).await?;
             let Some(server) = servers.first() else { break };
-            // Requests that may be sent only once get a connection that is known to be alive.
             match self.0.pool.get(&server.host, server.port, false).await {
                 Err(error)
                     if error.kind() == ErrorKind::Connect && attempt < self.options().retries =>

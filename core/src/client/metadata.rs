@@ -17,9 +17,7 @@ impl Client {
     /// The metadata of a file; empty when it has none.
     pub async fn get_metadata(&self, id: &FileId) -> Result<Metadata> {
         let request = FileRef { group: group_of(id)?, name: id.name() };
-        let work = self.on_storage(Query::Update, id, async |conn| {
-            conn.call::<Rest>(Command::GET_METADATA, &request).await
-        });
+        let work = self.on_storage::<Rest>(Query::Update, id, (Command::GET_METADATA, 0), &request);
         match self.bounded(&CallOptions::default(), false, work).await {
             Ok(items) => {
                 let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -37,9 +35,7 @@ impl Client {
     pub async fn set_metadata(&self, id: &FileId, items: &Metadata, merge: bool) -> Result<()> {
         let flag = if merge { META_MERGE } else { META_OVERWRITE };
         let request = request(id, pack(items)?, flag)?;
-        let work = self.on_storage(Query::Update, id, async |conn| {
-            conn.call::<()>(Command::SET_METADATA, &request).await
-        });
+        let work = self.on_storage(Query::Update, id, (Command::SET_METADATA, 0), &request);
         self.bounded(&CallOptions::default(), true, work).await
     }
 }

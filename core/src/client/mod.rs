@@ -137,11 +137,10 @@ impl Client {
 
     async fn info(&self, id: &FileId, flags: u8) -> Result<FileInfo> {
         let request = FileRef { group: group_of(id)?, name: id.name() };
-        let command = Command::QUERY_FILE_INFO;
-        let work = self.on_storage(Query::Fetch, id, async |conn| {
-            conn.call_with_flags::<protocol::storage::FileInfo>(command, flags, &request).await
-        });
-        let info = self.bounded(&CallOptions::default(), false, work).await?;
+        let command = (Command::QUERY_FILE_INFO, flags);
+        let work = self.on_storage(Query::Fetch, id, command, &request);
+        let info: protocol::storage::FileInfo =
+            self.bounded(&CallOptions::default(), false, work).await?;
         Ok(FileInfo {
             size: info.size.max(0).unsigned_abs(),
             modified: types::time(info.modified),
@@ -154,9 +153,7 @@ impl Client {
     /// Deletes the file. With `missing_ok`, a file that is not there is no error.
     pub async fn delete(&self, id: &FileId, missing_ok: bool) -> Result<()> {
         let request = FileRef { group: group_of(id)?, name: id.name() };
-        let work = self.on_storage(Query::Update, id, async |conn| {
-            conn.call::<()>(Command::DELETE_FILE, &request).await
-        });
+        let work = self.on_storage(Query::Update, id, (Command::DELETE_FILE, 0), &request);
         match self.bounded(&CallOptions::default(), true, work).await {
             Err(error) if error.kind() == ErrorKind::NotFound && missing_ok => Ok(()),
             done => done,

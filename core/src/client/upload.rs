@@ -198,20 +198,18 @@ impl Client {
         let size = i64::try_from(size)
             .map_err(|_| Error::new(ErrorKind::InvalidArgument, "size beyond all files"))?;
         let head = Truncate { name: id.name(), size };
-        let work = self.on_storage(Query::Update, id, async |conn| {
-            // The original echoes the request when there is nothing to do (spec 01 Q4).
-            conn.call::<crate::wire::Rest>(Command::TRUNCATE_FILE, &head).await
-        });
+        // The original echoes the request when there is nothing to do (spec 01 Q4).
+        let command = (Command::TRUNCATE_FILE, 0);
+        let work = self.on_storage::<crate::wire::Rest>(Query::Update, id, command, &head);
         self.bounded(&CallOptions::default(), true, work).await.map(|_| ())
     }
 
     /// Turns an appender file into a normal one and returns its new id; the old one is gone.
     pub async fn finalize(&self, id: &FileId) -> Result<FileId> {
         let name = id.name();
-        let work = self.on_storage(Query::Update, id, async |conn| {
-            conn.call::<StoredAs>(Command::REGENERATE_APPENDER_FILENAME, &name).await
-        });
-        let stored = self.bounded(&CallOptions::default(), true, work).await?;
+        let command = (Command::REGENERATE_APPENDER_FILENAME, 0);
+        let work = self.on_storage(Query::Update, id, command, &name);
+        let stored: StoredAs = self.bounded(&CallOptions::default(), true, work).await?;
         FileId::new(&stored.group.to_string(), &stored.name.to_string())
     }
 

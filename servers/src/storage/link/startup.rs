@@ -3,7 +3,6 @@
 use super::{connect, connect_options};
 use crate::storage::config::StorageConfig;
 use fdfs_core::config::{ClusterParams, IpClass, StorageIds, TrackerAddr};
-use fdfs_core::net::Conn;
 use fdfs_core::protocol::cluster::IpChanged;
 use fdfs_core::protocol::tracker::{
     FetchStorageIds, GetGroupName, GetMyIp, StorageAt, StorageIdLines,
@@ -35,32 +34,35 @@ pub enum StartupError {
 }
 
 /// Asks one tracker after the other, for ever, until one answers.
-async fn ask<T>(
-    config: &StorageConfig,
-    what: &str,
-    question: impl AsyncFn(&mut Conn) -> fdfs_core::Result<T>,
-) -> T {
-    let options = connect_options(config);
-    for round in 0u32.. {
+async fn ask<R: Wire>(config: &StorageConfig, command: Command, request: &impl Wire) -> R {
+    let mut round: u32 = 0;
+    loop {
         for tracker in &config.trackers {
-            let answer = async {
-                let mut conn = connect(tracker, &options).await?;
-                let answer = question(&mut conn).await?;
-                // The tracker closes without an answer; it need not wait for our side to.
-                let _ = conn.start(Command::QUIT, 0, &[], 0).await;
-                Ok::<T, fdfs_core::Error>(answer)
-            };
-            match answer.await {
+            match ask_once(config, tracker, command, request).await {
                 Ok(answer) => return answer,
-                Err(error) if round % ROUNDS_PER_LOG == 0 => {
-                    tracing::warn!(%tracker, %error, "no {what} from a tracker, trying on");
+                Err(error) if round.is_multiple_of(ROUNDS_PER_LOG) => {
+                    tracing::warn!(%tracker, %error, "no answer from a tracker, trying on");
                 }
                 Err(_) => {}
             }
         }
+        round = round.wrapping_add(1);
         tokio::time::sleep(ROUND_PAUSE).await;
     }
-    unreachable!("the rounds do not end")
+}
+
+/// Asks one tracker on a connection of its own.
+async fn ask_once<R: Wire>(
+    config: &StorageConfig,
+    tracker: &TrackerAddr,
+    command: Command,
+    request: &impl Wire,
+) -> fdfs_core::Result<R> {
+    let mut conn = connect(tracker, &connect_options(config)).await?;
+    let answer = conn.call(command, request).await?;
+    // The tracker closes without an answer; it need not wait for our side to.
+    let _ = conn.start(Command::QUIT, 0, &[], 0).await;
+    Ok(answer)
 }
 
 /// The addresses by which the trackers see this storage, at most two of different classes.
@@ -75,12 +77,7 @@ pub async fn ask_ips(
     for round in 0u32.. {
         let mut reached = false;
         for tracker in &config.trackers {
-            let told = async {
-                let mut conn = connect(tracker, &options).await?;
-                let told: Text<100> = conn.call(Command::GET_MY_IP, &request).await?;
-                let _ = conn.start(Command::QUIT, 0, &[], 0).await;
-                Ok::<_, fdfs_core::Error>(told)
-            };
+            let told = ask_once::<Text<100>>(config, tracker, Command::GET_MY_IP, &request);
             match told.await {
                 Ok(told) => {
                     reached = true;
@@ -90,7 +87,7 @@ pub async fn ask_ips(
                         }
                     }
                 }
-                Err(error) if round % ROUNDS_PER_LOG == 0 => {
+                Err(error) if round.is_multiple_of(ROUNDS_PER_LOG) => {
                     tracing::warn!(%tracker, %error, "cannot reach a tracker");
                 }
                 Err(_) => {}
@@ -114,37 +111,28 @@ pub async fn ask_ips(
 /// The group, when the configuration names none.
 pub async fn ask_group(config: &StorageConfig, port: u16) -> String {
     let request = GetGroupName { ip: Rest::default(), port: i32::from(port) };
-    let question = async |conn: &mut Conn| {
-        let group: Group = conn.call(Command::GET_GROUP_NAME, &request).await?;
-        Ok(group.to_string())
-    };
-    ask(config, "group name", question).await
+    let group: Group = ask(config, Command::GET_GROUP_NAME, &request).await;
+    group.to_string()
 }
 
 /// What all servers of the cluster agree on.
 pub async fn ask_params(config: &StorageConfig) -> Result<ClusterParams, StartupError> {
-    let question = async |conn: &mut Conn| conn.call::<Rest>(Command::PARAMETERS, &()).await;
-    let text = ask(config, "parameters", question).await;
+    let text: Rest = ask(config, Command::PARAMETERS, &()).await;
     Ok(ClusterParams::parse(&String::from_utf8_lossy(&text.0))?)
 }
 
 /// The table of storage ids.
 pub async fn ask_ids(config: &StorageConfig) -> Result<StorageIds, StartupError> {
-    let question = async |conn: &mut Conn| {
-        let mut text = Vec::new();
-        let mut start = 0;
-        for _ in 0..ID_REQUESTS_MAX {
-            let request = FetchStorageIds { start, allow_empty: 0 };
-            let piece: StorageIdLines = conn.call(Command::FETCH_STORAGE_IDS, &request).await?;
-            text.extend_from_slice(&piece.lines.0);
-            start += piece.count.max(0);
-            if piece.count <= 0 || start >= piece.total {
-                break;
-            }
+    let (mut text, mut start) = (Vec::new(), 0);
+    for _ in 0..ID_REQUESTS_MAX {
+        let request = FetchStorageIds { start, allow_empty: 0 };
+        let piece: StorageIdLines = ask(config, Command::FETCH_STORAGE_IDS, &request).await;
+        text.extend_from_slice(&piece.lines.0);
+        start += piece.count.max(0);
+        if piece.count <= 0 || start >= piece.total {
+            break;
         }
-        Ok(text)
-    };
-    let text = ask(config, "storage ids", question).await;
+    }
     Ok(StorageIds::parse(&String::from_utf8_lossy(&text), &mut |_| Vec::new())?)
 }
 
@@ -155,11 +143,8 @@ pub async fn ask_own_id(config: &StorageConfig, group: &str, ip: &str, port: u16
         group: FixedStr::truncated(group.as_bytes()),
         address: Text::new(addr.to_string().as_bytes()).unwrap_or_default(),
     };
-    let question = async |conn: &mut Conn| {
-        let id: Text<16> = conn.call(Command::GET_STORAGE_ID, &request).await?;
-        Ok(id.to_string())
-    };
-    ask(config, "storage id", question).await
+    let id: Text<16> = ask(config, Command::GET_STORAGE_ID, &request).await;
+    id.to_string()
 }
 
 /// Tells every tracker that this storage has a new address; one that knows is enough
@@ -170,18 +155,11 @@ pub async fn report_ip(config: &StorageConfig, group: &str, old_ip: &str, new_ip
         old_ip: IpField::truncated(old_ip.as_bytes()),
         new_ip: IpField::truncated(new_ip.as_bytes()),
     };
-    let body = request.encode();
-    let question = async |conn: &mut Conn| {
-        let settled = [Status::EALREADY, Status::ENOENT, Status::EEXIST, Status::EBUSY];
-        match conn.call::<()>(Command::REPORT_IP_CHANGED, &Rest(body.to_vec())).await {
-            Err(error) if error.status().is_some_and(|s| settled.contains(&s)) => Ok(()),
-            done => done,
-        }
-    };
-    let options = connect_options(config);
+    let settled = [Status::EALREADY, Status::ENOENT, Status::EEXIST, Status::EBUSY];
     for tracker in &config.trackers {
-        if let Ok(mut conn) = connect(tracker, &options).await
-            && let Err(error) = question(&mut conn).await
+        let told = ask_once::<()>(config, tracker, Command::REPORT_IP_CHANGED, &request).await;
+        if let Err(error) = told
+            && error.status().is_none_or(|status| !settled.contains(&status))
         {
             tracing::warn!(%tracker, %error, "cannot report the new address");
         }

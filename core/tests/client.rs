@@ -1,0 +1,410 @@
+//! The client against servers that misbehave: what is retried, what is not, and which connections
+//! are kept.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+use fdfs_core::ErrorKind;
+use fdfs_core::client::{ClientOptions, Metadata, Range, UploadOptions};
+use fdfs_core::file_id::FileId;
+use fdfs_core::protocol::address::{AddrWidth, ServerAddr};
+use fdfs_core::protocol::frame::Header;
+use fdfs_core::protocol::storage::{FileInfo, StoredAs};
+use fdfs_core::protocol::tracker::{FetchTargets, StoreTarget};
+use fdfs_core::protocol::{Command, Status};
+use fdfs_core::wire::Wire;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const ID: &str = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml";
+
+/// What a fake server does with a request.
+enum Act {
+    Reply(Status, Vec<u8>),
+    /// Sends these bytes as they are.
+    Raw(Vec<u8>),
+    /// Closes without a word.
+    Close,
+    /// Says nothing more.
+    Hang,
+}
+
+fn ok(body: impl Wire) -> Act {
+    Act::Reply(Status::OK, body.encode().to_vec())
+}
+
+fn no(status: Status) -> Act {
+    Act::Reply(status, Vec::new())
+}
+
+#[derive(Clone)]
+struct Fake {
+    addr: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+}
+
+/// A server that hands each request to `act`, with the number of the request on its connection.
+async fn fake(act: impl Fn(Command, Vec<u8>, usize) -> Act + Send + Sync + 'static) -> Fake {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let fake = Fake {
+        addr: listener.local_addr().unwrap(),
+        connections: Arc::default(),
+        requests: Arc::default(),
+    };
+    let (counts, act) = (fake.clone(), Arc::new(act));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counts.connections.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(converse(stream, counts.clone(), act.clone()));
+        }
+    });
+    fake
+}
+
+async fn converse(
+    mut stream: TcpStream,
+    counts: Fake,
+    act: Arc<impl Fn(Command, Vec<u8>, usize) -> Act>,
+) {
+    for number in 0.. {
+        let mut header = [0; 10];
+        if stream.read_exact(&mut header).await.is_err() {
+            return;
+        }
+        let header = Header::parse(header).unwrap();
+        let mut body = vec![0; header.body_len as usize];
+        if stream.read_exact(&mut body).await.is_err() {
+            return;
+        }
+        counts.requests.fetch_add(1, Ordering::SeqCst);
+        match act(header.command, body, number) {
+            Act::Reply(status, body) => {
+                let header = Header::reply(status, body.len() as u64).encode();
+                stream.write_all(&[&header[..], &body].concat()).await.unwrap();
+            }
+            Act::Raw(bytes) => stream.write_all(&bytes).await.unwrap(),
+            Act::Close => return,
+            Act::Hang => std::future::pending().await,
+        }
+    }
+}
+
+fn server_at(addr: SocketAddr) -> ServerAddr {
+    ServerAddr { ip: addr.ip().to_string().as_str().try_into().unwrap(), port: addr.port().into() }
+}
+
+/// A tracker that sends everybody to `storage`.
+async fn tracker_for(storage: SocketAddr, width: AddrWidth) -> Fake {
+    let group = "group1".try_into().unwrap();
+    let server = server_at(storage);
+    fake(move |command, _, _| match command {
+        Command::QUERY_STORE | Command::QUERY_STORE_GROUP => {
+            ok(StoreTarget { width, group, server, store_path: 0 })
+        }
+        Command::QUERY_FETCH | Command::QUERY_UPDATE => {
+            ok(FetchTargets { width, group, servers: vec![server] })
+        }
+        _ => ok(()),
+    })
+    .await
+}
+
+fn options(trackers: &[SocketAddr]) -> ClientOptions {
+    let trackers: Vec<String> = trackers.iter().map(ToString::to_string).collect();
+    let mut options = ClientOptions::new(trackers).unwrap();
+    options.connect_timeout = Duration::from_secs(2);
+    options.io_timeout = Duration::from_secs(2);
+    options
+}
+
+fn id() -> FileId {
+    ID.parse().unwrap()
+}
+
+fn stored() -> StoredAs {
+    let (group, name) = ID.split_once('/').unwrap();
+    StoredAs { group: group.try_into().unwrap(), name: name.try_into().unwrap() }
+}
+
+fn info(size: i64) -> FileInfo {
+    let source_ip = "10.0.0.1".try_into().unwrap();
+    FileInfo { width: AddrWidth::V6, size, modified: 5, crc32: 7, source_ip }
+}
+
+/// An address where nobody listens.
+async fn dead() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_dead_tracker_is_passed_over_and_rested() {
+    let storage = fake(|_, _, _| ok(info(3))).await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V6).await;
+    let client = options(&[dead().await, tracker.addr]).connect();
+    for _ in 0..6 {
+        assert_eq!(client.stat(&id()).await.unwrap().size, 3);
+    }
+    let none = options(&[dead().await]).connect();
+    let error = none.stat(&id()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoServer);
+    assert!(error.to_string().contains("no tracker answers"), "{error}");
+}
+
+#[tokio::test]
+async fn connections_are_kept_while_they_end_cleanly() {
+    let storage = fake(|_, _, _| ok(info(3))).await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+    let client = options(&[tracker.addr]).connect();
+    for _ in 0..10 {
+        client.stat(&id()).await.unwrap();
+    }
+    assert_eq!(storage.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(tracker.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(client.pool_stats().iter().map(|stats| stats.idle).sum::<usize>(), 2);
+    client.close();
+    assert_eq!(client.stat(&id()).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn unclean_connections_are_never_used_again() {
+    for (answer, kind, connections) in [
+        (Some(Status::ENOENT), ErrorKind::NotFound, 1),
+        (Some(Status::EINVAL), ErrorKind::InvalidArgument, 3),
+        (Some(Status::EIO), ErrorKind::Server, 3),
+        (Some(Status::ENOSPC), ErrorKind::NoSpace, 3),
+        (None, ErrorKind::Protocol, 3),
+    ] {
+        let storage = fake(move |_, _, _| match answer {
+            Some(status) => no(status),
+            // A reply that promises more than comes.
+            None => Act::Raw([&Header::reply(Status::OK, 41).encode()[..], &[0; 41]].concat()),
+        })
+        .await;
+        let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+        let client = options(&[tracker.addr]).connect();
+        for _ in 0..3 {
+            let error = client.delete(&id(), false).await.unwrap_err();
+            let expected = if answer.is_none() { ErrorKind::Protocol } else { kind };
+            assert_eq!(error.kind(), expected, "{error}");
+            assert_eq!(error.file_id(), Some(ID));
+            assert_eq!(error.outcome_unknown(), answer.is_none());
+        }
+        assert_eq!(storage.connections.load(Ordering::SeqCst), connections, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn reads_survive_a_kept_connection_that_died_and_changes_do_not_repeat() {
+    // The second request on each connection meets a closed door.
+    let storage = fake(|command, _, number| match (number, command) {
+        (0, Command::QUERY_FILE_INFO) => ok(info(3)),
+        (0, _) => ok(()),
+        _ => Act::Close,
+    })
+    .await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+    let client = options(&[tracker.addr]).connect();
+    for _ in 0..3 {
+        assert_eq!(client.stat(&id()).await.unwrap().size, 3);
+    }
+    assert_eq!(storage.connections.load(Ordering::SeqCst), 3);
+    client.stat(&id()).await.unwrap();
+    let requests = storage.requests.load(Ordering::SeqCst);
+    let error = client.append(&id(), b"x").await.unwrap_err();
+    assert!(error.outcome_unknown() && !error.retryable(), "{error}");
+    assert_eq!(storage.requests.load(Ordering::SeqCst), requests + 1, "sent once");
+}
+
+#[tokio::test]
+async fn the_clocks_are_named() {
+    let storage = fake(|_, _, _| Act::Hang).await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+    let mut slow = options(&[tracker.addr]);
+    slow.io_timeout = Duration::from_millis(100);
+    let error = slow.clone().connect().stat(&id()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("io_timeout"), "{error}");
+    slow.io_timeout = Duration::from_secs(5);
+    slow.timeout = Some(Duration::from_millis(100));
+    let error = slow.clone().connect().upload(b"x", UploadOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("timeout of 100ms"), "{error}");
+    assert!(error.outcome_unknown());
+    slow.timeout = None;
+    slow.pool_size = 1;
+    slow.pool_wait = Duration::from_millis(100);
+    let client = slow.connect();
+    let hanging = client.clone();
+    let hung = tokio::spawn(async move { hanging.stat(&id()).await });
+    while storage.requests.load(Ordering::SeqCst) < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = client.stat(&id()).await.unwrap_err();
+    assert!(error.to_string().contains("pool wait"), "{error}");
+    hung.abort();
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_middle_of_an_upload_is_heard() {
+    // Answers after the first bytes and never reads the rest.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut first = [0; 25];
+                stream.read_exact(&mut first).await.unwrap();
+                let reply = Header::reply(Status::ENOSPC, 0).encode();
+                stream.write_all(&reply).await.unwrap();
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    let tracker = tracker_for(addr, AddrWidth::V4).await;
+    let client = options(&[tracker.addr]).connect();
+    let error = client.upload(vec![0; 64 << 20], UploadOptions::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::NoSpace, Some(Status::ENOSPC)));
+    assert!(!error.outcome_unknown());
+}
+
+#[tokio::test]
+async fn ranges_mean_the_same_whatever_the_server_does() {
+    // A server of before 6.15.4: it refuses ranges that reach beyond the end.
+    let content = b"0123456789";
+    let storage = fake(move |command, body, _| {
+        if command == Command::QUERY_FILE_INFO {
+            return ok(info(10));
+        }
+        let number = |at: usize| i64::from_be_bytes(body[at..at + 8].try_into().unwrap()) as usize;
+        let (offset, len) = (number(0), number(8));
+        if offset >= 10 || offset + len > 10 {
+            return no(Status::EINVAL);
+        }
+        let end = if len == 0 { 10 } else { offset + len };
+        Act::Reply(Status::OK, content[offset..end].to_vec())
+    })
+    .await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+    let client = options(&[tracker.addr]).connect();
+    for (range, expected) in [
+        (Range::default(), &b"0123456789"[..]),
+        (Range::new(3, 4), b"3456"),
+        (Range::new(8, 100), b"89"),
+        (Range::from(-3), b"789"),
+        (Range::new(-3, 1), b"7"),
+        (Range::from(-100), b"0123456789"),
+        (Range::from(10), b""),
+        (Range::new(4, 0), b""),
+    ] {
+        assert_eq!(client.download(&id(), range).await.unwrap(), expected, "{range:?}");
+    }
+    let beyond = client.download(&id(), Range::from(11)).await.unwrap_err();
+    assert_eq!(beyond.kind(), ErrorKind::InvalidArgument);
+    let mut reader = client.open(&id(), Range::new(2, 5)).await.unwrap();
+    let mut piece = [0; 3];
+    let read = reader.read(&mut piece).await.unwrap();
+    assert_eq!(&piece[..read], &b"234"[..read]);
+    reader.seek(5).await.unwrap();
+    assert_eq!(reader.remaining(), 2);
+}
+
+#[tokio::test]
+async fn an_empty_file_comes_back_empty_although_servers_refuse_it() {
+    let storage = fake(|command, _, _| match command {
+        Command::QUERY_FILE_INFO => ok(info(0)),
+        _ => no(Status::EINVAL),
+    })
+    .await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V6).await;
+    let client = options(&[tracker.addr]).connect();
+    assert_eq!(client.download(&id(), Range::default()).await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn what_servers_would_cut_or_confuse_is_refused_here() {
+    let storage = fake(|_, _, _| ok(stored())).await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+    let client = options(&[tracker.addr]).connect();
+    let with = |name: &str, value: &str| Metadata::from([(name.into(), value.into())]);
+    for options in [
+        UploadOptions::ext("toolong7"),
+        UploadOptions::ext("a/b"),
+        UploadOptions { metadata: with("", "v"), ..Default::default() },
+        UploadOptions { metadata: with("a\u{1}b", "v"), ..Default::default() },
+        UploadOptions { metadata: with(&"n".repeat(65), "v"), ..Default::default() },
+        UploadOptions { metadata: with("n", &"v".repeat(257)), ..Default::default() },
+        UploadOptions { group: Some("g".repeat(17)), ..Default::default() },
+    ] {
+        let error = client.upload(b"x", options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+    assert_eq!(storage.requests.load(Ordering::SeqCst), 0, "nothing was sent");
+    let short: &[u8] = b"12";
+    let error = client.upload_reader(short, Some(3), UploadOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LocalIo);
+    let error = client.upload_reader(short, Some(1), UploadOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("longer than 1"), "{error}");
+    assert_eq!(client.upload_reader(short, None, UploadOptions::default()).await.unwrap(), id());
+}
+
+#[tokio::test]
+async fn a_stored_file_is_named_when_its_metadata_fails() {
+    let storage = fake(|command, _, _| match command {
+        Command::UPLOAD_FILE => ok(stored()),
+        _ => no(Status::EIO),
+    })
+    .await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+    let client = options(&[tracker.addr]).connect();
+    let metadata = Metadata::from([("a".into(), "b".into())]);
+    let options = UploadOptions { metadata, ..Default::default() };
+    let error = client.upload(b"x", options).await.unwrap_err();
+    assert_eq!((error.kind(), error.file_id()), (ErrorKind::Server, Some(ID)));
+}
+
+#[tokio::test]
+async fn a_thousand_cancelled_calls_cross_no_answers() {
+    // Each file's content is its own offset, told slowly enough to be cancelled anywhere.
+    let storage = fake(|command, body, _| match command {
+        Command::DOWNLOAD_FILE => {
+            std::thread::sleep(Duration::from_micros(50));
+            Act::Reply(Status::OK, body[..8].to_vec())
+        }
+        _ => ok(info(8)),
+    })
+    .await;
+    let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
+    let client = options(&[tracker.addr]).connect();
+    for round in 0..1000i64 {
+        let range = Range::new(round, 8);
+        let patience = Duration::from_micros((round as u64 * 7) % 900);
+        let cancelled = tokio::time::timeout(patience, client.download(&id(), range)).await;
+        if let Ok(Ok(content)) = cancelled {
+            assert_eq!(content, round.to_be_bytes());
+        }
+        let other = Range::new(round + 1_000_000, 8);
+        let content = client.download(&id(), other).await.unwrap();
+        assert_eq!(content, (round + 1_000_000).to_be_bytes());
+    }
+}
+
+#[tokio::test]
+async fn advertised_addresses_can_be_mapped() {
+    let storage = fake(|_, _, _| ok(info(3))).await;
+    let elsewhere = "10.255.0.9:23000".parse().unwrap();
+    let tracker = tracker_for(elsewhere, AddrWidth::V4).await;
+    for (from, to) in
+        [("10.255.0.9:23000", storage.addr.to_string()), ("10.255.0.9", storage.addr.to_string())]
+    {
+        let mut options = options(&[tracker.addr]);
+        options.address_map.insert(from.into(), to);
+        assert_eq!(options.connect().stat(&id()).await.unwrap().size, 3);
+    }
+}
