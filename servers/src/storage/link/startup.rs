@@ -71,7 +71,6 @@ pub async fn ask_ips(
     group: &str,
     port: u16,
 ) -> Result<Vec<String>, StartupError> {
-    let options = connect_options(config);
     let request = GetMyIp { group: FixedStr::truncated(group.as_bytes()), port: i32::from(port) };
     let mut ips: Vec<String> = Vec::new();
     for round in 0u32.. {
