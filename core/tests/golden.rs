@@ -1,6 +1,8 @@
 //! Every frame recorded from the original decodes and encodes again to the same bytes, and
 //! damaged frames never panic.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
 use fdfs_core::protocol::frame::{Decoder, Event, HEADER_LEN, Header};
 use fdfs_core::protocol::{COMMANDS, Command, Status};
 use std::collections::{BTreeMap, BTreeSet};

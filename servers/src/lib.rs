@@ -6,4 +6,5 @@ pub mod daemon;
 pub mod embedded;
 pub mod state_file;
 pub mod storage;
+pub mod tools;
 pub mod tracker;

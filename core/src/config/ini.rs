@@ -102,8 +102,8 @@ impl Ini {
 
     /// All values of a key, in file order.
     pub(super) fn all(&self, section: &str, key: &str) -> Vec<(&str, &str)> {
-        let item = |item| -> (&str, &str) { (&Item::value(item).0, &Item::value(item).1) };
-        self.matching(section, key).map(item).collect()
+        let items = self.matching(section, key);
+        items.map(|item| (item.value.as_str(), item.place.as_str())).collect()
     }
 
     fn matching(&self, section: &str, key: &str) -> impl Iterator<Item = &Item> {
@@ -153,12 +153,6 @@ impl Ini {
         }
         self.warnings.push(format!("{}: {what} longer than {max} bytes, cut", place()));
         text.get(..text.floor_char_boundary(max)).unwrap_or_default().to_owned()
-    }
-}
-
-impl Item {
-    fn value(&self) -> (&String, &String) {
-        (&self.value, &self.place)
     }
 }
 

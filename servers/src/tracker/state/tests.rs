@@ -1,4 +1,5 @@
 //! The rules of the specification, one by one, and the recordings of the original.
+#![allow(clippy::cast_possible_truncation)]
 
 use super::*;
 use crate::tracker::config::StoreLookup;

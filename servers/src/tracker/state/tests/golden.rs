@@ -1,4 +1,5 @@
 //! The original tracker's answers, request by request.
+#![allow(clippy::cast_possible_truncation)]
 
 use super::*;
 use std::collections::HashMap;
