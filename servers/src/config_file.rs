@@ -166,7 +166,7 @@ impl Framework {
         };
         let allow = scope.all("allow_hosts");
         let (allow_hosts, mut warnings) = AllowHosts::parse(&allow, &mut resolve)?;
-        warnings.extend(ini.warnings().iter().cloned());
+        warnings.extend(ini.warnings());
         let framework = Self {
             base_path: PathBuf::from(trim_slash(&base_path)),
             listen: listen_addrs(&scope, &keys, port)?,
