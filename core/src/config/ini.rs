@@ -125,8 +125,13 @@ impl Ini {
 
     /// Keys nobody asked for, with their places: unknown ones, and ones without effect today.
     pub fn unused(&self) -> Vec<(String, String)> {
-        let unused = self.items.iter().filter(|item| !item.used.get());
-        unused.map(|item| (item.place.clone(), item.key.clone())).collect()
+        let unused = self.entries().filter(|(_, _, used)| !used);
+        unused.map(|(place, key, _)| (place.to_owned(), key.to_owned())).collect()
+    }
+
+    /// Every item: its place, its key, and whether somebody asked for it.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        self.items.iter().map(|item| (item.place.as_str(), item.key.as_str(), item.used.get()))
     }
 
     /// What was remarkable so far: cut values, and values that were replaced when looked up.

@@ -15,8 +15,8 @@ pub use allow_hosts::AllowHosts;
 pub use client::{ClientConfig, ClientKeys, ClientLimits};
 pub use ini::{Ini, Source};
 pub use params::{ClusterParams, IdType, Reserved};
-pub use scope::{KeyDoc, Scope, parse_bytes};
-pub use storage_ids::{RwMode, StorageIdEntry, StorageIds};
+pub use scope::{KeyDoc, Scope, parse_bool, parse_bytes};
+pub use storage_ids::{RwMode, StorageIdEntry, StorageIds, parse_id};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

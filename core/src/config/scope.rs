@@ -17,6 +17,18 @@ pub struct KeyDoc {
     pub doc: &'static str,
 }
 
+impl KeyDoc {
+    /// A key that is read by hand, because its default or its form depends on others.
+    pub const fn new(
+        key: &'static str,
+        kind: &'static str,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self { key, kind, default, doc }
+    }
+}
+
 /// Declares a configuration structure: `field: type = kind("key", default…);`, where `kind` is a
 /// method of [`Scope`].
 #[macro_export]
@@ -155,9 +167,7 @@ impl<'i> Scope<'i> {
 
     /// True for `true`, `yes`, `on` in any case and exactly `1`; everything else is false.
     pub fn bool(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
-        Ok(self.get(key).map_or(default, |value| {
-            value == "1" || ["true", "yes", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
-        }))
+        Ok(self.get(key).map_or(default, parse_bool))
     }
 
     /// Seconds; zero and below mean the default.
@@ -232,6 +242,11 @@ fn atoi(text: &str) -> i64 {
         digits => digits.parse().unwrap_or(i64::MAX),
     };
     if text.starts_with('-') { -value } else { value }
+}
+
+/// True for `true`, `yes`, `on` in any case and exactly `1`.
+pub fn parse_bool(text: &str) -> bool {
+    text == "1" || ["true", "yes", "on"].iter().any(|yes| text.eq_ignore_ascii_case(yes))
 }
 
 /// Bytes as text: an integer, optional blanks, an optional unit `K M G T` and, behind a unit, an

@@ -190,7 +190,7 @@ fn parse_line(
 }
 
 /// A server id: decimal without sign or leading zeros, 1 to 16777215.
-pub(crate) fn parse_id(text: &str) -> Option<u32> {
+pub fn parse_id(text: &str) -> Option<u32> {
     let id: u32 = text.parse().ok()?;
     ((1..=STORAGE_ID_MAX).contains(&id) && id.to_string() == text).then_some(id)
 }
