@@ -4,6 +4,8 @@
 pub mod config_file;
 pub mod daemon;
 pub mod embedded;
+pub mod framework_config;
+pub mod idle_keys;
 pub mod state_file;
 pub mod storage;
 pub mod tools;

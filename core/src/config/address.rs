@@ -51,12 +51,16 @@ pub fn choose_for_peer<'a>(ips: &'a [String], peer: &str) -> &'a str {
 }
 
 /// Checks and orders the addresses of one server: at most two, of different classes, the inner one
-/// first.
+/// first. Names have no class until they are resolved and stay as written.
 pub(super) fn order_addresses(mut hosts: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let is_name = |host: &String| host.parse::<IpAddr>().is_err();
     match hosts.as_mut_slice() {
         [_] => Ok(hosts),
+        [a, b] if a == b => Err(ConfigError::invalid(format!("address {a} stands twice"))),
+        [a, b] if is_name(a) || is_name(b) => Ok(hosts),
         [a, b] if IpClass::of(a) == IpClass::of(b) => Err(ConfigError::invalid(format!(
-            "addresses {a} and {b} are of the same class: one must be inner, the other outer"
+            "invalid ip addresses {a} and {b}, one MUST be an inner IP and another is a outer IP, \
+             or two different types of inner IP addresses"
         ))),
         [a, b] => {
             if IpClass::of(a) == IpClass::Outer {
@@ -90,8 +94,16 @@ pub(super) fn split_host_port(text: &str) -> Result<(Vec<String>, Option<u16>), 
         Some(port) => Some(port.trim().parse::<u16>().ok().filter(|p| *p > 0).ok_or_else(bad)?),
         None => None,
     };
-    let hosts: Vec<String> = hosts.split(',').map(|host| host.trim().to_owned()).collect();
-    if hosts.is_empty() || hosts.len() > 2 || hosts.iter().any(String::is_empty) {
+    // Addresses are compared as text everywhere, so each must have one spelling.
+    let spelled = |host: &str| host.parse::<IpAddr>().map_or(host.to_owned(), |ip| ip.to_string());
+    let hosts: Vec<String> = hosts.split(',').map(|host| spelled(host.trim())).collect();
+    // What has colons is an address; anything odd would not be read again as it is printed.
+    let odd = |host: &String| {
+        host.is_empty()
+            || host.contains(|c: char| c.is_whitespace() || "[]".contains(c))
+            || (host.contains(':') && host.parse::<IpAddr>().is_err())
+    };
+    if hosts.len() > 2 || hosts.iter().any(odd) {
         return Err(bad());
     }
     Ok((hosts, port))
@@ -162,10 +174,25 @@ mod tests {
             ("[fe80::1]:22122", "[fe80::1]:22122"),
             ("[fd00::abcd,10.0.0.1]:5", "[10.0.0.1,fd00::abcd]:5"),
             ("fe80::1", "[fe80::1]:22122"),
+            ("[FE80:0::1]:5", "[fe80::1]:5"),
+            ("a.example,b.example:5", "a.example,b.example:5"),
+            ("[fd00::abcd, 10.0.0.1]", "[10.0.0.1,fd00::abcd]:22122"),
         ] {
             assert_eq!(text.parse::<TrackerAddr>().unwrap().to_string(), printed, "{text}");
         }
-        for bad in ["", ":22122", "a:", "a:x", "a:99999", "a:0", "10.0.0.1,10.0.0.2:1", "a,b,c:1"] {
+        for bad in [
+            "",
+            ":22122",
+            "a:",
+            "a:x",
+            "a:99999",
+            "a:0",
+            "10.0.0.1,10.0.0.2:1",
+            "a,b,c:1",
+            "[::1",
+            "[::1]5",
+            "a,a",
+        ] {
             assert!(bad.parse::<TrackerAddr>().is_err(), "{bad}");
         }
     }
@@ -187,5 +214,14 @@ mod tests {
         assert_eq!(IpClass::of("1.1.1.1"), IpClass::Unknown);
         assert_eq!(IpClass::of("172.32.0.1"), IpClass::Outer);
         assert_eq!(IpClass::of("172.16.0.1"), IpClass::OneSevenTwo);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_is_printed_and_read_alike(text in "[0-9a-f:.,\\[\\] é]{0,40}") {
+            if let Ok(tracker) = text.parse::<TrackerAddr>() {
+                proptest::prop_assert_eq!(tracker.to_string().parse::<TrackerAddr>(), Ok(tracker));
+            }
+        }
     }
 }

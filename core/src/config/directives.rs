@@ -2,12 +2,17 @@
 //! (spec 06 §1.4).
 
 use super::ConfigError;
+use super::Ini;
 use super::ini::Source;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Lines that `#@for` may make.
+/// Lines that all `#@for` of a file may make; an empty body counts as one.
 const LINES_MAX: usize = 65536;
+/// Bytes that all `#@for` of a file may make.
+const REPEATED_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Longest text with variables replaced: `#@set A=%{A}%{A}` doubles with each line.
+const REPLACED_LEN_MAX: usize = 4096;
 /// Items in the list of an `#@if`.
 const IF_ITEMS_MAX: usize = 32;
 
@@ -24,7 +29,7 @@ pub(super) fn expand(
     text: &str,
     variables: &mut BTreeMap<String, String>,
     source: &dyn Source,
-    warnings: &mut Vec<String>,
+    ini: &Ini,
 ) -> Result<Vec<Line>, ConfigError> {
     let lines = text.split('\n').enumerate();
     let lines: Vec<Line> =
@@ -32,7 +37,7 @@ pub(super) fn expand(
     if !text.contains("#@") {
         return Ok(lines);
     }
-    let mut expander = Expander { file, variables, source, warnings };
+    let mut expander = Expander { file, variables, source, ini };
     let lines = expander.conditions(lines)?;
     let lines = expander.repetitions(lines)?;
     expander.functions(lines)
@@ -42,7 +47,7 @@ struct Expander<'e> {
     file: &'e str,
     variables: &'e mut BTreeMap<String, String>,
     source: &'e dyn Source,
-    warnings: &'e mut Vec<String>,
+    ini: &'e Ini,
 }
 
 /// The rest of the line behind a directive word.
@@ -53,50 +58,60 @@ fn directive<'l>(line: &'l Line, word: &str) -> Option<&'l str> {
 
 impl Expander<'_> {
     fn warn(&mut self, line: &Line, message: &str) {
-        self.warnings.push(format!("{}:{}: {message}", self.file, line.number));
+        self.ini.warn(format!("{}: {message}", self.place(line)));
+    }
+
+    fn place(&self, line: &Line) -> String {
+        format!("{}:{}", self.file, line.number)
     }
 
     /// `#@set` and `#@if … #@else … #@endif`, in file order.
     fn conditions(&mut self, lines: Vec<Line>) -> Result<Vec<Line>, ConfigError> {
         let mut kept = Vec::new();
-        let mut lines = lines.into_iter().peekable();
+        let mut lines = lines.into_iter();
         while let Some(line) = lines.next() {
-            if let Some(rest) = directive(&line, "set") {
-                self.set(&line, rest);
-            } else if directive(&line, "add_annotation").is_some() {
-                let place = format!("{}:{}", self.file, line.number);
-                return Err(ConfigError::invalid("#@add_annotation is not supported").at(&place));
-            } else if let Some(condition) = directive(&line, "if") {
-                let holds = self.condition(&line, condition);
-                let mut branches = [Vec::new(), Vec::new()];
-                let (mut branch, mut ended) = (0, false);
-                for inner in lines.by_ref() {
-                    if directive(&inner, "endif") == Some("") {
-                        ended = true;
-                        break;
-                    } else if directive(&inner, "else") == Some("") {
-                        branch = 1;
-                    } else if let Some(branch) = branches.get_mut(branch) {
-                        branch.push(inner);
-                    }
+            let Some(condition) = directive(&line, "if") else {
+                self.keep(line, &mut kept)?;
+                continue;
+            };
+            let holds = self.condition(&line, condition);
+            let mut branches = [Vec::new(), Vec::new()];
+            let (mut branch, mut ended) = (0, false);
+            for inner in lines.by_ref() {
+                if directive(&inner, "endif") == Some("") {
+                    ended = true;
+                    break;
+                } else if directive(&inner, "else") == Some("") {
+                    branch = 1;
+                } else if let Some(branch) = branches.get_mut(branch) {
+                    branch.push(inner);
                 }
-                let [then, otherwise] = branches;
-                if !ended {
-                    self.warn(&line, "#@if without #@endif, text kept");
-                    kept.extend(then.into_iter().chain(otherwise));
-                    continue;
-                }
-                for inner in if holds { then } else { otherwise } {
-                    match directive(&inner, "set") {
-                        Some(rest) => self.set(&inner, rest),
-                        None => kept.push(inner),
-                    }
-                }
-            } else {
-                kept.push(line);
+            }
+            let [mut then, otherwise] = branches;
+            if !ended {
+                self.warn(&line, "#@if without #@endif, text kept");
+                then.extend(otherwise);
+            } else if !holds {
+                then = otherwise;
+            }
+            for inner in then {
+                self.keep(inner, &mut kept)?;
             }
         }
         Ok(kept)
+    }
+
+    /// A line that is not part of a condition's own.
+    fn keep(&mut self, line: Line, kept: &mut Vec<Line>) -> Result<(), ConfigError> {
+        if let Some(rest) = directive(&line, "set") {
+            self.set(&line, rest);
+        } else if directive(&line, "add_annotation").is_some() {
+            let error = ConfigError::invalid("#@add_annotation is not supported");
+            return Err(error.at(&self.place(&line)));
+        } else {
+            kept.push(line);
+        }
+        Ok(())
     }
 
     fn set(&mut self, line: &Line, rest: &str) {
@@ -104,7 +119,7 @@ impl Expander<'_> {
             return self.warn(line, "#@set without =");
         };
         let mut value = self.replace_variables(line, value.trim());
-        if value.starts_with("$(") {
+        if value.starts_with("$(") && value.ends_with(')') {
             self.warn(line, "commands are not run, the value stays empty");
             value.clear();
         }
@@ -149,31 +164,46 @@ impl Expander<'_> {
 
     /// `#@for … #@endfor`.
     fn repetitions(&mut self, lines: Vec<Line>) -> Result<Vec<Line>, ConfigError> {
-        let mut made = Vec::new();
+        let (mut made, mut made_len, mut repeated) = (Vec::new(), 0, 0_usize);
         let mut lines = lines.into_iter();
         while let Some(line) = lines.next() {
             let Some(rest) = directive(&line, "for") else {
                 made.push(line);
                 continue;
             };
-            let body: Vec<Line> =
-                lines.by_ref().take_while(|line| directive(line, "endfor") != Some("")).collect();
-            let Some((name, values)) = for_range(rest) else {
-                self.warn(&line, "malformed #@for, text kept once");
+            let (mut body, mut ended) = (Vec::new(), false);
+            for inner in lines.by_ref() {
+                ended = directive(&inner, "endfor") == Some("");
+                if ended {
+                    break;
+                }
+                body.push(inner);
+            }
+            let Some((name, values)) = for_range(rest).filter(|_| ended) else {
+                self.warn(&line, "malformed #@for or no #@endfor, text kept once");
                 made.extend(body);
                 continue;
             };
+            let too_long = || {
+                ConfigError::invalid("#@for repeats too often or makes too much text")
+                    .at(&self.place(&line))
+            };
+            // Both limits matter: an empty body may repeat for ever, a long one fills the memory.
+            repeated += values.size_hint().0.saturating_mul(body.len().max(1)).min(LINES_MAX + 1);
+            if repeated > LINES_MAX {
+                return Err(too_long());
+            }
             let tag = format!("{{${name}}}");
             for value in values {
-                if made.len() + body.len() > LINES_MAX {
-                    let place = format!("{}:{}", self.file, line.number);
-                    return Err(ConfigError::invalid("#@for makes too many lines").at(&place));
-                }
                 let value = value.to_string();
-                made.extend(body.iter().map(|line| Line {
-                    number: line.number,
-                    text: line.text.replace(&tag, &value),
-                }));
+                for inner in &body {
+                    let text = inner.text.replace(&tag, &value);
+                    made_len += text.len();
+                    if made_len > REPEATED_LEN_MAX {
+                        return Err(too_long());
+                    }
+                    made.push(Line { number: inner.number, text });
+                }
             }
         }
         Ok(made)
@@ -235,6 +265,9 @@ impl Expander<'_> {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("%{") {
             replaced.push_str(before);
+            if replaced.len() > REPLACED_LEN_MAX {
+                break;
+            }
             let Some((name, tail)) = after.split_once('}') else {
                 replaced.push_str("%{");
                 rest = after;
@@ -249,7 +282,12 @@ impl Expander<'_> {
             }
             rest = tail;
         }
-        replaced + rest
+        replaced.push_str(rest);
+        if replaced.len() > REPLACED_LEN_MAX {
+            self.warn(line, "text too long with its variables, cut");
+            replaced.truncate(replaced.floor_char_boundary(REPLACED_LEN_MAX));
+        }
+        replaced
     }
 }
 
@@ -305,6 +343,34 @@ mod tests {
     fn runaway_repetitions_are_refused() {
         let text = "#@for i from 0 to 4000000000\nk={$i}\n#@endfor\n";
         assert!(load(&[("a.conf", text)]).is_err());
+        assert!(load(&[("a.conf", "#@for i from 0 to 4000000000\n#@endfor\n")]).is_err());
+        let long = format!("#@for i from 1 to 60000\nk={}\n#@endfor\n", "v".repeat(1000));
+        assert!(load(&[("a.conf", &long)]).is_err());
+        let many = "#@for i from 1 to 60000\n#@endfor\n".repeat(10);
+        assert!(load(&[("a.conf", &many)]).is_err());
+        let doubling = format!("#@set A=xxxxxxxx\n{}", "#@set A=%{A}%{A}\n".repeat(1000));
+        assert!(load(&[("a.conf", &doubling)]).is_ok(), "variables have a longest length");
         assert!(load(&[("a.conf", "#@add_annotation X lib.so\n")]).is_err());
+    }
+
+    #[test]
+    fn unfinished_blocks_keep_their_text_once() {
+        assert_eq!(values("#@for i from 1 to 3\nk={$i}\n", "k"), ["{$i}"]);
+        assert_eq!(values("#@for i from 3 to 1\nk=1\n#@endfor\n", "k"), ["1"]);
+        assert_eq!(values("#@for i from 1 to 3 step 0\nk=1\n#@endfor\n", "k"), ["1"]);
+        let text = "#@if %{X} in [1]\n#@set A=1\n#@function REPLACE_VARS\nk=%{A}\n";
+        assert_eq!(values(text, "k"), ["1"]);
+        let text = "#@if %{LOCAL_HOST} in [web1]\n#@add_annotation X l.so\n#@endif\n";
+        assert!(load(&[("a.conf", text)]).is_err(), "also inside a condition");
+        assert_eq!(values("#@function NONE\nk = v\n#@function LOCAL_IP_GET\nx\n", "k"), ["v"]);
+    }
+
+    #[test]
+    fn variables_of_the_top_level_file_are_seen_in_included_ones() {
+        let ini = load(&[
+            ("a.conf", "#@set A=1\n#include b.conf\n#@set B=9\n"),
+            ("b.conf", "#@set C=%{A}2\n#@function REPLACE_VARS\nk=%{C}\n"),
+        ]);
+        assert_eq!(ini.unwrap().global().get("k"), Some("12"));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::directives::{Line, expand};
 use super::{ConfigError, Scope};
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
 
@@ -15,8 +15,14 @@ const VALUE_LEN_MAX: usize = 255;
 const FILE_LEN_MAX: usize = 1024 * 1024;
 /// How deep files may include files.
 const INCLUDE_DEPTH_MAX: usize = 16;
+/// Files of one configuration: without it, files including each other twice grow exponentially.
+const FILES_MAX: usize = 256;
+/// Bytes of all files of one configuration.
+const TEXT_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Items of one configuration, includes counted.
 const ITEMS_MAX: usize = 65536;
+/// Warnings kept of one configuration.
+const WARNINGS_MAX: usize = 256;
 
 /// What a configuration needs from the world.
 pub trait Source {
@@ -30,7 +36,6 @@ pub trait Source {
 
 #[derive(Debug, Clone)]
 struct Item {
-    section: String,
     key: String,
     value: String,
     place: String,
@@ -41,7 +46,12 @@ struct Item {
 #[derive(Debug, Clone, Default)]
 pub struct Ini {
     items: Vec<Item>,
-    warnings: Vec<String>,
+    /// Positions in `items`, in file order, by section and key: a tracker's state has thousands.
+    index: HashMap<String, HashMap<String, Vec<usize>>>,
+    /// Names of the sections, in file order.
+    sections: Vec<String>,
+    /// Grows while values are looked up, too.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl Ini {
@@ -53,22 +63,23 @@ impl Ini {
             absolute: name.starts_with('/'),
             variables: BTreeMap::new(),
             open: Vec::new(),
+            files: 0,
+            text_len: 0,
             ini: Self::default(),
         };
+        refuse_url(name)?;
         loader.file(name)?;
         Ok(loader.ini)
     }
 
-    /// Parses a text without includes and directives: state files (spec 04, Conventions).
+    /// Parses a text without includes and directives: state files (spec 04, Conventions). A state
+    /// file is as long as its cluster is large, so the number of items has no limit here.
     pub fn parse(text: &str) -> Self {
         let mut ini = Self::default();
         let mut section = String::new();
         for (at, line) in text.split('\n').enumerate() {
-            // The limits hold here too; a state file over them is cut like a conf file.
-            if !line.trim_matches(BLANKS).starts_with('#')
-                && ini.line(line, &mut section, || format!("line {}", at + 1)).is_err()
-            {
-                break;
+            if !line.trim_matches(BLANKS).starts_with('#') {
+                ini.line(line, &mut section, || format!("line {}", at + 1));
             }
         }
         ini
@@ -84,74 +95,84 @@ impl Ini {
         Scope::new(self, Some(section))
     }
 
-    /// Names of the sections, in file order.
+    /// Names of the sections that have keys, in file order.
     pub fn sections(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for item in &self.items {
-            if !item.section.is_empty() && !names.contains(&item.section.as_str()) {
-                names.push(&item.section);
-            }
-        }
-        names
+        self.sections.iter().map(String::as_str).collect()
     }
 
     /// The last value of a key, and where it stands.
     pub(super) fn get(&self, section: &str, key: &str) -> Option<(&str, &str)> {
-        self.matching(section, key).last().map(|item| (item.value.as_str(), item.place.as_str()))
+        self.matching(section, key).last()
     }
 
-    /// All values of a key, in file order.
+    /// All values of a key with their places, in file order.
     pub(super) fn all(&self, section: &str, key: &str) -> Vec<(&str, &str)> {
-        let items = self.matching(section, key);
-        items.map(|item| (item.value.as_str(), item.place.as_str())).collect()
+        self.matching(section, key).collect()
     }
 
-    fn matching(&self, section: &str, key: &str) -> impl Iterator<Item = &Item> {
-        let items = self.items.iter();
-        items
-            .filter(move |item| item.section == section && item.key == key)
-            .inspect(|item| item.used.set(true))
+    fn matching<'i>(
+        &'i self,
+        section: &str,
+        key: &str,
+    ) -> impl Iterator<Item = (&'i str, &'i str)> + use<'i> {
+        let positions = self.index.get(section).and_then(|keys| keys.get(key));
+        let items = positions.into_iter().flatten().filter_map(|at| self.items.get(*at));
+        items.map(|item| {
+            item.used.set(true);
+            (item.value.as_str(), item.place.as_str())
+        })
     }
 
     /// Keys nobody asked for, with their places: unknown ones, and ones without effect today.
     pub fn unused(&self) -> Vec<(String, String)> {
-        let unused = self.items.iter().filter(|item| !item.used.get());
-        unused.map(|item| (item.place.clone(), item.key.clone())).collect()
+        let unused = self.entries().filter(|(_, _, used)| !used);
+        unused.map(|(place, key, _)| (place.to_owned(), key.to_owned())).collect()
     }
 
-    /// What was remarkable while loading, such as cut values.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    /// Every item: its place, its key, and whether somebody asked for it.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        self.items.iter().map(|item| (item.place.as_str(), item.key.as_str(), item.used.get()))
     }
 
-    /// Takes over one line; `Err` when there are too many items.
-    fn line(
-        &mut self,
-        line: &str,
-        section: &mut String,
-        place: impl Fn() -> String,
-    ) -> Result<(), ConfigError> {
+    /// What was remarkable so far: cut values, and values that were replaced when looked up.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
+    }
+
+    pub(super) fn warn(&self, text: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if warnings.len() < WARNINGS_MAX && !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+
+    /// Takes over one line.
+    fn line(&mut self, line: &str, section: &mut String, place: impl Fn() -> String) {
         let line = line.trim_matches(BLANKS);
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             name.trim_matches(BLANKS).clone_into(section);
-            return Ok(());
+            return;
         }
-        let Some((key, value)) = line.split_once('=') else { return Ok(()) };
-        if self.items.len() >= ITEMS_MAX {
-            return Err(ConfigError::invalid("too many items").at(&place()));
-        }
+        let Some((key, value)) = line.split_once('=') else { return };
         let key = self.cut(key.trim_matches(BLANKS), KEY_LEN_MAX, "key", &place);
         let value = self.cut(value.trim_matches(BLANKS), VALUE_LEN_MAX, "value", &place);
-        let section = section.clone();
-        self.items.push(Item { section, key, value, place: place(), used: Cell::new(false) });
-        Ok(())
+        if !self.index.contains_key(section.as_str()) {
+            self.index.insert(section.clone(), HashMap::new());
+            if !section.is_empty() {
+                self.sections.push(section.clone());
+            }
+        }
+        if let Some(keys) = self.index.get_mut(section.as_str()) {
+            keys.entry(key.clone()).or_default().push(self.items.len());
+        }
+        self.items.push(Item { key, value, place: place(), used: Cell::new(false) });
     }
 
-    fn cut(&mut self, text: &str, max: usize, what: &str, place: &impl Fn() -> String) -> String {
+    fn cut(&self, text: &str, max: usize, what: &str, place: &impl Fn() -> String) -> String {
         if text.len() <= max {
             return text.to_owned();
         }
-        self.warnings.push(format!("{}: {what} longer than {max} bytes, cut", place()));
+        self.warn(format!("{}: {what} longer than {max} bytes, cut", place()));
         text.get(..text.floor_char_boundary(max)).unwrap_or_default().to_owned()
     }
 }
@@ -166,6 +187,8 @@ struct Loader<'s> {
     absolute: bool,
     variables: BTreeMap<String, String>,
     open: Vec<String>,
+    files: usize,
+    text_len: usize,
     ini: Ini,
 }
 
@@ -174,20 +197,24 @@ impl Loader<'_> {
         if self.open.iter().any(|open| open == name) {
             return Err(ConfigError::invalid(format!("{name} includes itself")));
         }
-        if self.open.len() >= INCLUDE_DEPTH_MAX {
-            return Err(ConfigError::invalid(format!("{name}: files included too deeply")));
+        self.files += 1;
+        if self.open.len() >= INCLUDE_DEPTH_MAX || self.files > FILES_MAX {
+            let limit = format!("more than {INCLUDE_DEPTH_MAX} deep or {FILES_MAX} in all");
+            return Err(ConfigError::invalid(format!("{name}: too many files included, {limit}")));
         }
         let text = self.source.read(name).map_err(|error| {
             let errno = error.raw_os_error().and_then(|errno| u8::try_from(errno).ok());
             ConfigError::missing(format!("cannot read {name}: {error}"))
                 .with_errno(errno.unwrap_or(2))
         })?;
-        if text.len() > FILE_LEN_MAX {
-            return Err(ConfigError::invalid(format!("{name}: larger than {FILE_LEN_MAX} bytes")));
+        self.text_len += text.len();
+        if text.len() > FILE_LEN_MAX || self.text_len > TEXT_LEN_MAX {
+            let limit = format!("{FILE_LEN_MAX} bytes, or {TEXT_LEN_MAX} with its includes");
+            return Err(ConfigError::invalid(format!("{name}: larger than {limit}")));
         }
         self.open.push(name.to_owned());
         let file = name.rsplit('/').next().unwrap_or(name).to_owned();
-        let lines = expand(&file, &text, &mut self.variables, self.source, &mut self.ini.warnings)?;
+        let lines = expand(&file, &text, &mut self.variables, self.source, &self.ini)?;
         let mut section = String::new();
         for line in &lines {
             self.item(&file, line, &mut section)?;
@@ -200,7 +227,11 @@ impl Loader<'_> {
         let text = line.text.trim_matches(BLANKS);
         let place = || format!("{file}:{}", line.number);
         let Some(comment) = text.strip_prefix('#') else {
-            return self.ini.line(text, section, place);
+            if self.ini.items.len() >= ITEMS_MAX {
+                return Err(ConfigError::invalid("too many items").at(&place()));
+            }
+            self.ini.line(text, section, place);
+            return Ok(());
         };
         let is_include = comment.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("include"));
         let rest = comment.get(7..).unwrap_or_default();
@@ -214,16 +245,22 @@ impl Loader<'_> {
     }
 
     fn resolve(&self, name: &str) -> Result<String, ConfigError> {
-        if name.starts_with("http://") || name.starts_with("https://") {
-            return Err(ConfigError::invalid(format!(
-                "include of {name}: fetch the file and include the copy"
-            )));
-        }
+        refuse_url(name)?;
         let name = name.strip_prefix("file://").unwrap_or(name);
         Ok(match name.starts_with('/') || (self.base.is_empty() && !self.absolute) {
             true => name.to_owned(),
             false => format!("{}/{name}", self.base),
         })
+    }
+}
+
+/// The original would fetch it; a daemon whose settings come from the network at start is not
+/// worth an HTTP client in here.
+fn refuse_url(name: &str) -> Result<(), ConfigError> {
+    let scheme = name.split_once("://").map_or("", |(scheme, _)| scheme);
+    match ["http", "https"].iter().any(|url| scheme.eq_ignore_ascii_case(url)) {
+        true => Err(ConfigError::invalid(format!("{name}: fetch the file and name the copy"))),
+        false => Ok(()),
     }
 }
 
@@ -314,5 +351,47 @@ pub(super) mod tests {
         let ini = load(&[("a.conf", "known=1\nunknown=2\n")]).unwrap();
         value(&ini, "known");
         assert_eq!(ini.unused(), [("a.conf:2".to_owned(), "unknown".to_owned())]);
+    }
+
+    #[test]
+    fn files_that_include_each_other_endlessly_are_refused() {
+        let twice = |name: &str| format!("#include {name}\n").repeat(1000);
+        let error = load(&[("a", &twice("b")), ("b", &twice("c")), ("c", "")]).unwrap_err();
+        assert!(error.to_string().contains("too many files"), "{error}");
+        let large = "#\n".repeat(FILE_LEN_MAX / 2);
+        assert!(load(&[("a", &large)]).is_ok());
+        assert!(load(&[("a", &format!("{large}\n"))]).is_err());
+        let error = load(&[("a", &"#include b\n".repeat(5)), ("b", &large)]).unwrap_err();
+        assert!(error.to_string().contains("larger than"), "{error}");
+        assert!(load(&[("a", &"k=1\n".repeat(ITEMS_MAX + 1))]).is_err(), "items");
+        assert!(load(&[("HTTP://x/a.conf", "")]).is_err());
+    }
+
+    #[test]
+    fn a_state_file_may_have_any_number_of_items() {
+        let text: String = (0..4000).map(|at| format!("[S{at}]\n{}", "k=1\n".repeat(20))).collect();
+        let ini = Ini::parse(&format!("{text}[Last]\nx=7\n"));
+        assert_eq!(ini.sections().len(), 4001);
+        assert_eq!(ini.section("Last").get_here("x"), Some("7"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(
+            lines in proptest::collection::vec(
+                proptest::string::string_regex(concat!(
+                    "(#@(set|if|else|endif|for|endfor|function|add_annotation)|#include|\\[|)",
+                    "[ \t]?(%\\{A\\}|A|i|LOCAL_IP_GET| in | from | to |=|\\$|\\{|\\}|[0-9]|\\]|\\[|é|.){0,12}",
+                )).unwrap(),
+                0..20,
+            )
+        ) {
+            let text = lines.join("\n");
+            if let Ok(ini) = load(&[("a.conf", &text)]) {
+                ini.unused();
+                ini.global().get("A");
+            }
+            Ini::parse(&text);
+        }
     }
 }

@@ -12,11 +12,11 @@ mod storage_ids;
 
 pub use address::{IpClass, TrackerAddr, choose_for_peer};
 pub use allow_hosts::AllowHosts;
-pub use client::ClientConfig;
+pub use client::{ClientConfig, ClientKeys};
 pub use ini::{Ini, Source};
 pub use params::{ClusterParams, IdType, Reserved};
-pub use scope::{KeyDoc, Scope, parse_bytes};
-pub use storage_ids::{RwMode, StorageIdEntry, StorageIds};
+pub use scope::{KeyDoc, Scope, parse_bool, parse_bytes};
+pub use storage_ids::{RwMode, StorageIdEntry, StorageIds, parse_id};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,16 @@ impl ConfigError {
         if self.place.is_empty() {
             self.place = format!("{place}: ");
         }
+        self
+    }
+
+    /// Names the file of an error that so far knows its line alone, as texts without a name give.
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> Self {
+        self.place = match self.place.strip_prefix("line ") {
+            Some(line) => format!("{name}:{line}"),
+            None => return self.at(name),
+        };
         self
     }
 

@@ -17,6 +17,18 @@ pub struct KeyDoc {
     pub doc: &'static str,
 }
 
+impl KeyDoc {
+    /// A key that is read by hand, because its default or its form depends on others.
+    pub const fn new(
+        key: &'static str,
+        kind: &'static str,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self { key, kind, default, doc }
+    }
+}
+
 /// Declares a configuration structure: `field: type = kind("key", default…);`, where `kind` is a
 /// method of [`Scope`].
 #[macro_export]
@@ -61,7 +73,16 @@ impl<'i> Scope<'i> {
     }
 
     fn find(&self, key: &str) -> Option<(&'i str, &'i str)> {
-        self.section.and_then(|s| self.ini.get(s, key)).or_else(|| self.ini.get("", key))
+        // Both are looked up, lest a key hidden by the section's counts as unknown.
+        let global = self.ini.get("", key);
+        self.section.and_then(|s| self.ini.get(s, key)).or(global)
+    }
+
+    /// Remarks on the value of `key`, which something else is used for.
+    pub fn warn(&self, key: &str, text: &str) {
+        if let Some((value, place)) = self.find(key) {
+            self.ini.warn(format!("{place}: {key} = {value}: {text}"));
+        }
     }
 
     /// The value as text, when the key is there.
@@ -113,6 +134,14 @@ impl<'i> Scope<'i> {
         Ok(usize::try_from(value).ok().filter(|value| *value > 0).unwrap_or(default))
     }
 
+    /// Fails when the key is there and below 1: for keys that only matter together with others.
+    pub fn at_least_one(&self, key: &str) -> Result<(), ConfigError> {
+        match self.get(key).map(atoi) {
+            Some(..=0) => Err(self.invalid(key, "must be at least 1")),
+            _ => Ok(()),
+        }
+    }
+
     /// An integer that must lie in `min..=max`.
     pub fn ranged(
         &self,
@@ -138,9 +167,7 @@ impl<'i> Scope<'i> {
 
     /// True for `true`, `yes`, `on` in any case and exactly `1`; everything else is false.
     pub fn bool(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
-        Ok(self.get(key).map_or(default, |value| {
-            value == "1" || ["true", "yes", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
-        }))
+        Ok(self.get(key).map_or(default, parse_bool))
     }
 
     /// Seconds; zero and below mean the default.
@@ -153,7 +180,25 @@ impl<'i> Scope<'i> {
         Ok(Duration::from_millis(self.positive(key, default)? as u64))
     }
 
-    /// Bytes with a unit, clamped; a malformed value means the default, as in the original.
+    /// An integer; what lies outside `min..=max` means the nearer bound, with a warning.
+    pub fn clamped(
+        &self,
+        key: &str,
+        default: usize,
+        min: usize,
+        max: usize,
+    ) -> Result<usize, ConfigError> {
+        let Some(value) = self.get(key).map(atoi) else { return Ok(default) };
+        let value = usize::try_from(value).unwrap_or(0);
+        let clamped = value.clamp(min, max);
+        if clamped != value {
+            self.warn(key, &format!("{clamped} is used"));
+        }
+        Ok(clamped)
+    }
+
+    /// Bytes with a unit; a malformed value means the default and one outside `min..=max` the
+    /// nearer bound, each with a warning.
     pub fn bytes_soft(
         &self,
         key: &str,
@@ -161,8 +206,16 @@ impl<'i> Scope<'i> {
         min: u64,
         max: u64,
     ) -> Result<u64, ConfigError> {
-        let value = self.get(key).and_then(parse_bytes).unwrap_or(default);
-        Ok(value.clamp(min, max))
+        let value = self.get(key).map_or(Some(default), parse_bytes);
+        if value.is_none() {
+            self.warn(key, &format!("no size, such as 512, 64KB or 1GB; {default} is used"));
+        }
+        let value = value.unwrap_or(default);
+        let clamped = value.clamp(min, max);
+        if clamped != value {
+            self.warn(key, &format!("{clamped} is used"));
+        }
+        Ok(clamped)
     }
 
     /// Bytes with a unit; a malformed value is an error.
@@ -183,8 +236,17 @@ fn atoi(text: &str) -> i64 {
     let text = text.trim_start();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let len = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let value: i64 = digits.get(..len).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let value = match digits.get(..len).unwrap_or_default() {
+        "" => 0,
+        // Only the size can be wrong here; the bounds are those of the original.
+        digits => digits.parse().unwrap_or(i64::MAX),
+    };
     if text.starts_with('-') { -value } else { value }
+}
+
+/// True for `true`, `yes`, `on` in any case and exactly `1`.
+pub fn parse_bool(text: &str) -> bool {
+    text == "1" || ["true", "yes", "on"].iter().any(|yes| text.eq_ignore_ascii_case(yes))
 }
 
 /// Bytes as text: an integer, optional blanks, an optional unit `K M G T` and, behind a unit, an
@@ -238,6 +300,10 @@ mod tests {
             assert_eq!(parse_bytes(text), bytes, "{text}");
         }
         assert_eq!((atoi("12x"), atoi("x"), atoi(" -3"), atoi("")), (12, 0, -3, 0));
+        assert_eq!(
+            (atoi("99999999999999999999"), atoi("-99999999999999999999")),
+            (i64::MAX, -i64::MAX)
+        );
         assert_eq!(parse_time("02:30"), Some(9000));
         assert_eq!(parse_time("24:00"), None);
         assert_eq!(parse_time(""), None);
@@ -251,5 +317,26 @@ mod tests {
         assert!(scope.port("p", 1).is_err());
         assert_eq!(scope.secs("neg", 30), Ok(Duration::from_secs(30)));
         assert_eq!(scope.ranged("w", 4, 1, 1024).unwrap_err().errno(), 22);
+    }
+
+    #[test]
+    fn values_that_are_replaced_leave_a_warning() {
+        let ini = Ini::parse("a=5B\nb=1K\nc=300\nd=8KB\n");
+        let scope = ini.global();
+        assert_eq!(scope.bytes_soft("a", 8192, 8192, 1 << 31), Ok(8192));
+        assert_eq!(scope.bytes_soft("b", 8192, 4096, 1 << 31), Ok(4096));
+        assert_eq!(scope.clamped("c", 1, 1, 256), Ok(256));
+        assert_eq!(scope.bytes_soft("d", 1, 1, 1 << 31), Ok(8192));
+        assert_eq!(scope.bytes_soft("absent", 3, 1, 9), Ok(3));
+        let warnings = ini.warnings();
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+        assert_eq!(warnings.last().unwrap(), "line 3: c = 300: 256 is used");
+    }
+
+    #[test]
+    fn a_key_hidden_by_its_section_is_not_unknown() {
+        let ini = Ini::parse("k=1\n[s]\nk=2\n");
+        assert_eq!(ini.section("s").get("k"), Some("2"));
+        assert_eq!(ini.unused(), []);
     }
 }

@@ -3,7 +3,7 @@
 use super::ConfigError;
 use super::address::{order_addresses, split_host_port};
 use crate::protocol::{GROUP_LEN, STORAGE_PORT_DEFAULT, is_group_name};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Largest storage id (spec 02 §1.1).
 pub(super) const STORAGE_ID_MAX: u32 = 16_777_215;
@@ -68,6 +68,8 @@ impl StorageIdEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StorageIds {
     entries: BTreeMap<String, StorageIdEntry>,
+    /// The id text at each address and port.
+    by_addr: HashMap<(String, u16), String>,
 }
 
 impl StorageIds {
@@ -82,7 +84,7 @@ impl StorageIds {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let place = format!("storage ids, line {}", at + 1);
+            let place = format!("line {}", at + 1);
             let entry = parse_line(line, resolve).map_err(|error| error.at(&place))?;
             ids.insert(entry).map_err(|error| error.at(&place))?;
         }
@@ -93,17 +95,18 @@ impl StorageIds {
     }
 
     fn insert(&mut self, entry: StorageIdEntry) -> Result<(), ConfigError> {
-        let twice = self.entries.values().any(|known| {
-            known.port == entry.port && known.ips.iter().any(|ip| entry.ips.contains(ip))
-        });
-        if twice || self.entries.contains_key(&entry.id.to_string()) {
-            return Err(ConfigError::invalid(format!(
-                "id {} or its address and port stands twice",
-                entry.id
-            ))
-            .with_errno(17));
+        let id = entry.id.to_string();
+        let addrs: Vec<_> = entry.ips.iter().map(|ip| (ip.clone(), entry.port)).collect();
+        let known_addr = addrs.iter().find(|addr| self.by_addr.contains_key(addr));
+        let twice = match known_addr {
+            Some((ip, port)) => Some(format!("address {ip}:{port} stands twice")),
+            None => self.entries.contains_key(&id).then(|| format!("id {id} stands twice")),
+        };
+        if let Some(text) = twice {
+            return Err(ConfigError::invalid(text).with_errno(17));
         }
-        self.entries.insert(entry.id.to_string(), entry);
+        self.by_addr.extend(addrs.into_iter().map(|addr| (addr, id.clone())));
+        self.entries.insert(id, entry);
         Ok(())
     }
 
@@ -114,17 +117,16 @@ impl StorageIds {
 
     /// The storage at this address.
     pub fn by_addr(&self, group: &str, ip: &str, port: u16) -> Option<&StorageIdEntry> {
-        self.entries.values().find(|entry| {
-            entry.group == group && entry.port == port && entry.ips.iter().any(|own| own == ip)
-        })
+        self.at(ip, port).filter(|entry| entry.group == group)
     }
 
     /// The group of the storage at this address.
     pub fn group_of(&self, ip: &str, port: u16) -> Option<&str> {
-        let mut entries = self.entries.values();
-        let at =
-            |entry: &&StorageIdEntry| entry.port == port && entry.ips.iter().any(|own| own == ip);
-        entries.find(at).map(|entry| entry.group.as_str())
+        self.at(ip, port).map(|entry| entry.group.as_str())
+    }
+
+    fn at(&self, ip: &str, port: u16) -> Option<&StorageIdEntry> {
+        self.entries.get(self.by_addr.get(&(ip.to_owned(), port))?)
     }
 
     /// All entries, by id text.
@@ -166,7 +168,7 @@ fn parse_line(
     let mut ips = Vec::new();
     for host in hosts {
         let resolved = match host.parse::<std::net::IpAddr>() {
-            Ok(_) => Some(host.clone()),
+            Ok(ip) => Some(ip.to_string()),
             Err(_) => resolve(&host).into_iter().next(),
         };
         ips.push(resolved.ok_or_else(|| ConfigError::invalid(format!("{host}: no address")))?);
@@ -188,7 +190,7 @@ fn parse_line(
 }
 
 /// A server id: decimal without sign or leading zeros, 1 to 16777215.
-pub(crate) fn parse_id(text: &str) -> Option<u32> {
+pub fn parse_id(text: &str) -> Option<u32> {
     let id: u32 = text.parse().ok()?;
     ((1..=STORAGE_ID_MAX).contains(&id) && id.to_string() == text).then_some(id)
 }
@@ -238,6 +240,16 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().errno(), errno, "{text}");
         }
-        assert!(parse("1 g 10.0.0.1\nx").unwrap_err().to_string().contains("line 2"));
+        let error = parse("1 g 10.0.0.1\nx").unwrap_err();
+        assert!(error.to_string().starts_with("line 2: "), "{error}");
+        assert!(error.in_file("ids.conf").to_string().starts_with("ids.conf:2: "));
+        assert!(parse("").unwrap_err().in_file("ids.conf").to_string().starts_with("ids.conf: "));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "([0-9]{0,9}|g1| |\t|\n|[a-f:.,\\[\\]]{0,9}|rw=|é){0,20}") {
+            let _ = parse(&text);
+        }
     }
 }

@@ -158,6 +158,11 @@ where
 
 /// The filter for a `log_level` value, which counts by its beginning (spec 06 §2).
 pub fn level_of(text: &str) -> Level {
+    level_named(text).unwrap_or(Level::INFO)
+}
+
+/// The level that `text` names (spec 06 §2).
+pub fn level_named(text: &str) -> Option<Level> {
     let text = text.to_ascii_uppercase();
     let text = text.strip_prefix("LOG_").unwrap_or(&text);
     let levels = [
@@ -170,7 +175,7 @@ pub fn level_of(text: &str) -> Level {
         ("ALERT", Level::ERROR),
         ("EMERG", Level::ERROR),
     ];
-    levels.into_iter().find(|(name, _)| text.starts_with(name)).map_or(Level::INFO, |(_, l)| l)
+    levels.into_iter().find(|(name, _)| text.starts_with(name)).map(|(_, level)| level)
 }
 
 #[cfg(test)]

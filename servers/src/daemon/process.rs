@@ -77,6 +77,9 @@ where
         Ok(checked) => checked,
         Err(error) => return fail(&error.to_string(), error.errno()),
     };
+    if let Err(error) = framework.prepare_base_path() {
+        return fail(&error.to_string(), error.errno());
+    }
     let is_daemon = std::env::var_os(DAEMON_MARK).is_some();
     if !foreground && !is_daemon {
         return start_daemon(spec, &conf);

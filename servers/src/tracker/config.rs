@@ -1,11 +1,15 @@
 //! `tracker.conf` (spec 06 §3).
 
-use crate::config_file::{Framework, resolve, unused_keys};
+use crate::config_file::resolve;
+use crate::framework_config::Framework;
+use crate::idle_keys::idle_keys;
 use fdfs_core::conf;
-use fdfs_core::config::{ClusterParams, ConfigError, IdType, Ini, Reserved, Scope, StorageIds};
+use fdfs_core::config::{
+    ClusterParams, ConfigError, IdType, Ini, KeyDoc, Reserved, Scope, StorageIds,
+};
 use fdfs_core::protocol::address::AddrWidth;
 use fdfs_core::protocol::{TRACKER_PORT_DEFAULT, is_group_name};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,8 +62,8 @@ conf! {
         pub slot_min_size: u64 = bytes("slot_min_size", 256);
         /// Bytes of a trunk file.
         pub trunk_file_size: u64 = bytes("trunk_file_size", 67108864);
-        /// Bytes of the largest trunk slot; 0 for an eighth of `trunk_file_size`.
-        pub slot_max_size: u64 = bytes("slot_max_size", 0);
+        /// Bytes of the largest trunk slot; an eighth of `trunk_file_size` when absent.
+        pub slot_max_size: u64 = bytes("slot_max_size", 8388608);
         /// Bytes that slots are multiples of; 0 for any.
         pub trunk_alloc_alignment_size: i64 = int("trunk_alloc_alignment_size", 0);
         /// Merge neighbouring free slots.
@@ -68,7 +72,7 @@ conf! {
         pub delete_unused_trunk_files: bool = bool("delete_unused_trunk_files", false);
         /// Make trunk files before they are needed.
         pub trunk_create_file_advance: bool = bool("trunk_create_file_advance", false);
-        /// When, in seconds since midnight.
+        /// When.
         pub trunk_create_file_time_base: u32 = time("trunk_create_file_time_base", 7200);
         /// Seconds between two times.
         pub trunk_create_file_interval: i64 = int("trunk_create_file_interval", 86400);
@@ -82,7 +86,7 @@ conf! {
         pub trunk_compress_binlog_min_interval: i64 = int("trunk_compress_binlog_min_interval", 0);
         /// Seconds between two compressions of the trunk binlog.
         pub trunk_compress_binlog_interval: i64 = int("trunk_compress_binlog_interval", 0);
-        /// When, in seconds since midnight.
+        /// When.
         pub trunk_compress_binlog_time_base: u32 = time("trunk_compress_binlog_time_base", 10800);
         /// Old trunk binlogs kept.
         pub trunk_binlog_max_backups: i64 = int("trunk_binlog_max_backups", 0);
@@ -94,6 +98,30 @@ conf! {
         pub response_ip_addr_size: String = text("response_ip_addr_size", "auto");
     }
 }
+
+/// Keys of `tracker.conf` that [`TrackerKeys`] cannot hold.
+pub const TRACKER_KEYS_BESIDE: &[KeyDoc] = &[
+    KeyDoc::new("store_group", "text", "", "The group of all uploads; read when store_lookup=1."),
+    KeyDoc::new(
+        "storage_ids_filename",
+        "path",
+        "",
+        "File of the storage ids, relative to this file; read when use_storage_id=true.",
+    ),
+    KeyDoc::new(
+        "id_type_in_filename",
+        "text",
+        "\"ip\"",
+        "Whether names of files hold the `ip` or the `id` of their source; read when \
+         use_storage_id=true.",
+    ),
+    KeyDoc::new(
+        "trust_storage_server_id",
+        "bool",
+        "true",
+        "Whether a storage may name its id itself; read when use_storage_id=true.",
+    ),
+];
 
 /// All that a tracker needs to know.
 #[derive(Debug, Clone)]
@@ -121,30 +149,40 @@ pub struct TrackerConfig {
 impl TrackerConfig {
     /// Reads a loaded file named `name`.
     pub fn from_ini(ini: &Ini, name: &Path) -> Result<Self, ConfigError> {
-        let (framework, warnings) = Framework::from_ini(ini, TRACKER_PORT_DEFAULT, 60)?;
-        let mut config = Self::from_keys(&ini.global(), framework, warnings, name)?;
-        config.warnings.extend(unused_keys(ini));
+        let (framework, mut warnings) = Framework::from_ini(ini, TRACKER_PORT_DEFAULT, 60)?;
+        let mut config = Self::from_keys(&ini.global(), framework, name)?;
+        config.check_ipv6(&ini.global())?;
+        warnings.extend(ini.warnings());
+        warnings.extend(idle_keys(ini));
+        config.warnings = warnings;
         Ok(config)
+    }
+
+    /// The defaults, listening on all IPv4 addresses.
+    pub fn new(base_path: &Path) -> Result<Self, ConfigError> {
+        let listen = (Ipv4Addr::UNSPECIFIED, TRACKER_PORT_DEFAULT).into();
+        let mut framework = Framework::new(base_path, listen)?;
+        framework.network_timeout = Duration::from_secs(60);
+        Self::from_keys(&Ini::default().global(), framework, Path::new(""))
     }
 
     /// The defaults for a tracker inside this process.
     pub fn embedded(base_path: &Path, listen: SocketAddr) -> Result<Self, ConfigError> {
         let framework = Framework::embedded(base_path, listen)?;
         let ini = Ini::parse("reserved_storage_space=1%\n");
-        Self::from_keys(&ini.global(), framework, Vec::new(), Path::new(""))
+        Self::from_keys(&ini.global(), framework, Path::new(""))
     }
 
     fn from_keys(
         scope: &Scope<'_>,
         framework: Framework,
-        mut warnings: Vec<String>,
         name: &Path,
     ) -> Result<Self, ConfigError> {
         let keys = TrackerKeys::from_scope(scope)?;
-        let mut choice = |key: &str, value: i64, allowed: &[i64]| match allowed.contains(&value) {
+        let choice = |key: &str, value: i64, allowed: &[i64]| match allowed.contains(&value) {
             true => value,
             false => {
-                warnings.push(format!("{key} = {value} is unknown, 0 is used"));
+                scope.warn(key, "unknown, 0 is used");
                 0
             }
         };
@@ -154,25 +192,43 @@ impl TrackerConfig {
             1 => StoreServer::First,
             2 => StoreServer::Priority,
             // Trunk files have one writer, which round robin would not give (spec 03 §T3).
-            _ if keys.use_trunk_file => StoreServer::First,
+            _ if keys.use_trunk_file => {
+                scope.warn("store_server", "trunk files have one writer, 1 is used");
+                StoreServer::First
+            }
             _ => StoreServer::RoundRobin,
         };
         let storage_ids = match keys.use_storage_id {
             true => storage_ids(scope, name)?,
             false => StorageIds::default(),
         };
-        let params = params(scope, &keys, store_path, &storage_ids, &mut warnings)?;
         Ok(Self {
             framework,
             store_lookup: store_lookup(scope, &keys)?,
             store_server,
             download_source_first,
+            params: params(scope, &keys, store_path, &storage_ids)?,
             storage_ids,
-            params,
             check_active_interval: keys.check_active_interval,
             sync_file_max_time: keys.storage_sync_file_max_time,
-            warnings,
+            warnings: Vec::new(),
         })
+    }
+
+    /// IPv6 addresses do not fit where names and packets hold IPv4 ones, so that storages need
+    /// ids (spec 06 §3).
+    fn check_ipv6(&self, scope: &Scope<'_>) -> Result<(), ConfigError> {
+        if self.framework.listen.iter().all(SocketAddr::is_ipv4) {
+            return Ok(());
+        }
+        let missing = if !self.params.use_storage_id {
+            ("use_storage_id", "use_storage_id=true is needed with IPv6")
+        } else if self.params.id_type_in_filename == IdType::Ip {
+            ("id_type_in_filename", "id_type_in_filename=id is needed with IPv6")
+        } else {
+            return Ok(());
+        };
+        Err(scope.blame(missing.0, ConfigError::invalid(missing.1)))
     }
 }
 
@@ -199,13 +255,19 @@ fn storage_ids(scope: &Scope<'_>, name: &Path) -> Result<StorageIds, ConfigError
         let error = ConfigError::missing("use_storage_id=true needs storage_ids_filename");
         return Err(scope.blame("use_storage_id", error));
     };
+    let blame = |error: ConfigError| scope.blame("storage_ids_filename", error);
+    if file.is_empty() {
+        return Err(blame(ConfigError::invalid("storage_ids_filename is empty")));
+    }
     let path = name.parent().unwrap_or(Path::new("")).join(file);
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        let error = ConfigError::missing(format!("cannot read {}: {error}", path.display()));
-        scope.blame("storage_ids_filename", error)
+        let errno = error.raw_os_error().and_then(|errno| u8::try_from(errno).ok());
+        blame(ConfigError::missing(format!("cannot read {}: {error}", path.display())))
+            .with_errno(errno.unwrap_or(2))
     })?;
     let mut resolve = |host: &str| resolve(host).iter().map(ToString::to_string).collect();
-    StorageIds::parse(&text, &mut resolve).map_err(|error| error.at(&path.display().to_string()))
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    StorageIds::parse(&text, &mut resolve).map_err(|error| error.in_file(&file))
 }
 
 fn params(
@@ -213,7 +275,6 @@ fn params(
     keys: &TrackerKeys,
     store_path: i64,
     ids: &StorageIds,
-    warnings: &mut Vec<String>,
 ) -> Result<ClusterParams, ConfigError> {
     let reserved = Reserved::parse(&keys.reserved_storage_space).ok_or_else(|| {
         let text = format!(
@@ -222,23 +283,24 @@ fn params(
         );
         scope.blame("reserved_storage_space", ConfigError::invalid(text))
     })?;
-    let mut clamp = |key: &str, value: u64, min: u64, max: u64| {
+    let clamp = |key: &str, value: u64, min: u64, max: u64| {
         let clamped = value.clamp(min, max.max(min));
         if clamped != value {
-            warnings.push(format!("{key} = {value}, {clamped} is used"));
+            scope.warn(key, &format!("{clamped} is used"));
         }
         clamped
     };
     let alignment = keys.trunk_alloc_alignment_size.max(0);
     let slot_min = clamp("slot_min_size", keys.slot_min_size, alignment.unsigned_abs(), 65536);
     let trunk_file = clamp("trunk_file_size", keys.trunk_file_size, 4 << 20, u32::MAX.into());
-    let slot_max = match keys.slot_max_size {
-        0 => trunk_file / 8,
-        size => clamp("slot_max_size", size, 0, trunk_file / 2),
+    let slot_max = match scope.get("slot_max_size") {
+        None => trunk_file / 8,
+        Some(_) => clamp("slot_max_size", keys.slot_max_size, 0, trunk_file / 2),
     };
     if keys.slot_min_size == 0 || slot_max <= slot_min {
         let error = ConfigError::invalid("slot_max_size must exceed slot_min_size, which is not 0");
-        return Err(scope.blame("slot_max_size", error));
+        let key = if keys.slot_min_size == 0 { "slot_min_size" } else { "slot_max_size" };
+        return Err(scope.blame(key, error));
     }
     let wide = !keys.response_ip_addr_size.eq_ignore_ascii_case("auto") || ids.has_ipv6();
     let by_id = keys.use_storage_id
@@ -296,7 +358,12 @@ mod tests {
         assert_eq!(config.params.trunk_create_file_space_threshold, 20 << 30);
         assert_eq!(config.store_server, StoreServer::First, "trunk files have one writer");
         assert!(!config.framework.log.rotate_everyday, "the old key counts");
-        assert!(config.warnings.iter().any(|w| w.contains("http.server_port has no effect")));
+        assert!(
+            config
+                .warnings
+                .iter()
+                .any(|w| w.contains("http.server_port no longer has an effect in 6.16"))
+        );
         let v406 = include_str!("../../../tests/vectors/confs/v406-tracker.conf");
         let config = TrackerConfig::from_ini(&Ini::parse(v406), Path::new("t.conf")).unwrap();
         assert_eq!(config.store_lookup, StoreLookup::LoadBalance);
