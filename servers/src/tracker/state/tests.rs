@@ -59,6 +59,11 @@ impl Cluster {
         self.sessions.len() - 1
     }
 
+    fn hang_up(&mut self, session: usize) {
+        let session = self.sessions[session].clone();
+        self.state.disconnected(&session);
+    }
+
     fn raw(&mut self, session: usize, command: Command, body: &[u8]) -> Result<BytesMut, Status> {
         let mut out = BytesMut::new();
         let header = Header::request(command, body.len() as u64);
@@ -309,8 +314,7 @@ fn changes_go_to_the_source_or_where_uploads_go() {
     let mut cluster = Cluster::new(|_| {}).with_storages("group1", 2, 2);
     let file = normal("10.77.0.3", NOW);
     assert_eq!(cluster.fetch(Command::QUERY_UPDATE, file).unwrap(), ["10.77.0.3"]);
-    let session = cluster.sessions[1].clone();
-    cluster.state.disconnected(&session);
+    cluster.hang_up(1);
     assert_eq!(cluster.fetch(Command::QUERY_UPDATE, file).unwrap(), ["10.77.0.2"]);
     let short: Name = "M00/00/00/abcdefghijk".try_into().unwrap();
     assert_eq!(cluster.fetch(Command::QUERY_FETCH, short), Err(Status::EINVAL));
@@ -349,8 +353,7 @@ fn a_storage_lives_through_its_states() {
     }
     cluster.beat(new);
     assert_eq!(cluster.status_of("group1", "10.77.0.3"), StorageStatus::ACTIVE);
-    let session = cluster.sessions[new].clone();
-    cluster.state.disconnected(&session);
+    cluster.hang_up(new);
     assert_eq!(cluster.status_of("group1", "10.77.0.3"), StorageStatus::OFFLINE);
     let again = cluster.connect("10.77.0.3");
     let joined = cluster.join(again, "group1", |join| join.init_flag = 0).unwrap();
@@ -433,8 +436,7 @@ fn deleting_storages_and_groups_follows_their_state() {
     assert_eq!(cluster.call(0, delete, member("10.77.0.7")), Err(Status::ENOENT));
     assert_eq!(cluster.call(0, delete, member("")), Err(Status::EINVAL));
     assert_eq!(cluster.call(0, Command::DELETE_GROUP, group), Err(Status::EBUSY));
-    let session = cluster.sessions[1].clone();
-    cluster.state.disconnected(&session);
+    cluster.hang_up(1);
     cluster.state.take_effects();
     assert!(cluster.call(0, delete, member("10.77.0.3")).is_ok());
     assert_eq!(cluster.call(0, delete, member("10.77.0.3")), Err(Status::EALREADY));
@@ -493,3 +495,8 @@ fn lists_show_groups_storages_and_space() {
 }
 
 mod golden;
+mod leader;
+mod restart;
+mod selection;
+mod transitions;
+mod trunk;
