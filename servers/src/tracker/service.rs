@@ -144,6 +144,11 @@ impl RunningTracker {
         self.server.addrs().first().copied().unwrap_or_else(|| ([0, 0, 0, 0], 0).into())
     }
 
+    /// Whether this tracker leads the others.
+    pub fn is_leader(&self) -> bool {
+        self.shared.lock().is_leader()
+    }
+
     /// Stops accepting, finishes requests under way and saves all state.
     pub async fn shutdown(mut self) -> io::Result<()> {
         self.server.shutdown().await;
