@@ -147,7 +147,7 @@ impl Cluster {
 
 fn name(source: &str, created: i64, size: SizeField) -> Name {
     let source = Source::Ip(source.parse().unwrap());
-    let stamp = Stamp { source, created: created as i32, size, crc32: 1 };
+    let stamp = Stamp { source, created: i32::try_from(created).unwrap(), size, crc32: 1 };
     logic_name(0, (0, 0), &stamp, tail("txt".try_into().unwrap(), 1))
 }
 
@@ -259,7 +259,7 @@ fn fresh_files_are_read_where_they_are() {
     assert_eq!(cluster.fetch(Command::QUERY_FETCH_ALL, fresh).unwrap(), ["10.77.0.3"]);
     // The third reports that everything of the second up to a second later has arrived.
     let source = "10.77.0.3".try_into().unwrap();
-    let report = vec![SyncedUntil { source, timestamp: (NOW + 1) as i32 }];
+    let report = vec![SyncedUntil { source, timestamp: i32::try_from(NOW + 1).unwrap() }];
     cluster.call(2, Command::SYNC_REPORT, report).unwrap();
     let all = cluster.fetch(Command::QUERY_FETCH_ALL, fresh).unwrap();
     assert_eq!(all, ["10.77.0.3", "10.77.0.4"]);
@@ -275,7 +275,7 @@ fn fresh_files_are_read_where_they_are() {
 fn a_file_counts_as_there_when_the_time_to_copy_it_is_over() {
     let mut cluster = Cluster::new(|_| {}).with_storages("group1", 2, 2);
     let source = "10.77.0.2".try_into().unwrap();
-    let report = vec![SyncedUntil { source, timestamp: (NOW - 1) as i32 }];
+    let report = vec![SyncedUntil { source, timestamp: i32::try_from(NOW - 1).unwrap() }];
     cluster.call(1, Command::SYNC_REPORT, report).unwrap();
     let file = normal("10.77.0.2", NOW);
     let all = |cluster: &mut Cluster| cluster.fetch(Command::QUERY_FETCH_ALL, file).unwrap().len();

@@ -35,7 +35,7 @@ fn replay(recording: &Recording, change: impl FnOnce(&mut TrackerConfig)) -> (us
         let fields: Vec<&str> = line.split('\t').collect();
         let [t_ms, conn, from, _, kind, command, status, _, hex] = fields[..] else { panic!() };
         let (body, command) = (bytes_of(hex), Command(command.parse().unwrap()));
-        let elapsed_ms = t_ms.parse::<f64>().unwrap() as i64;
+        let elapsed_ms: i64 = t_ms.split('.').next().unwrap().parse().unwrap();
         cluster.now = (recording.start_ms + elapsed_ms) / 1000;
         if !leads && elapsed_ms >= recording.leads_from_ms {
             leads = true;
