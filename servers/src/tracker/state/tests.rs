@@ -448,6 +448,10 @@ fn deleting_storages_and_groups_follows_their_state() {
     let log = cluster.call(0, Command::CHANGELOG, None::<()>).unwrap();
     assert_eq!(log, format!("{NOW} group1 10.77.0.3 4 \n").as_bytes());
     assert!(cluster.call(0, Command::CHANGELOG, None::<()>).unwrap().is_empty(), "told once");
+    let fresh = cluster.connect("10.77.0.9");
+    cluster.join(fresh, "group1", |_| {}).unwrap();
+    let log = cluster.call(fresh, Command::CHANGELOG, None::<()>).unwrap();
+    assert!(log.is_empty(), "what happened before it does not concern a new storage");
     let empty: GroupName = "empty".try_into().unwrap();
     cluster.state.groups.insert(0, Group::new(empty));
     assert!(cluster.call(0, Command::DELETE_GROUP, empty).is_ok());

@@ -99,6 +99,11 @@ fn followers_join_ping_and_are_told_the_trunk_servers_once() {
     assert_eq!((told.len(), told[0].id.is_empty()), (1, true));
     assert!(cluster.call(follower, Command::PING_LEADER, ping()).unwrap().is_empty());
 
+    cluster.call(0, Command::NOTIFY_RESELECT_LEADER, ()).unwrap();
+    cluster.announce("10.77.0.1:22122");
+    let told = cluster.call(follower, Command::PING_LEADER, ping()).unwrap();
+    assert!(!told.is_empty(), "a new term, told anew");
+
     let all = TrackerFilter { mask: 0, is_active: 0, is_leader: 0 };
     let list = |cluster: &mut Cluster, filter: &TrackerFilter| {
         let reply = cluster.call(0, Command::TRACKER_CLUSTER_STAT, filter.clone()).unwrap();

@@ -94,6 +94,12 @@ fn downloads_take_turns_and_sync_times_decide() {
     // Reports about itself, unknown and silent storages do not count, nor does time 0.
     report(&mut cluster, &[("10.77.0.3", NOW + 9), ("10.1.1.1", NOW + 9), ("10.77.0.2", 0)]);
     assert_eq!(readers(&mut cluster, file), 1);
+    cluster.hang_up(0);
+    report(&mut cluster, &[("10.77.0.2", NOW + 9)]);
+    let back = cluster.connect("10.77.0.2");
+    cluster.join(back, "group1", |join| join.init_flag = 0).unwrap();
+    cluster.beat(back);
+    assert_eq!(readers(&mut cluster, file), 1, "nothing new comes from a silent storage");
     report(&mut cluster, &[("10.77.0.2", NOW)]);
     assert_eq!(readers(&mut cluster, file), 1, "files of the same second may be missing");
     report(&mut cluster, &[("10.77.0.2", NOW + 1)]);

@@ -51,6 +51,7 @@ fn storages_hear_of_their_trunk_server_once_each() {
     cluster.beat(1);
     cluster.elect(&[Some(0); 3]).unwrap();
     assert!(cluster.state.take_effects().groups, "saved");
+    assert!(cluster.state.trunk_polls(NOW + 1000).is_empty(), "there is one");
     for session in [0, 1] {
         let trunk = cluster.beat(session).trunk.unwrap();
         assert_eq!(trunk.id.to_string(), "10.77.0.2");
@@ -160,4 +161,53 @@ fn room_in_trunk_files_counts_where_disks_are_full() {
         assert_eq!(cluster.store(Some("group2")).unwrap().0, "group2");
         assert_eq!(cluster.store(Some("group1")), Err(Status::ENOSPC));
     }
+}
+
+#[test]
+fn load_balance_goes_by_trunk_space_where_disks_are_full() {
+    let mut cluster = Cluster::new(|c| {
+        c.params.use_trunk_file = true;
+        c.params.reserved_storage_space = Reserved::Mb(1000);
+        c.store_lookup = StoreLookup::LoadBalance;
+    });
+    cluster = cluster.with_storages("group1", 2, 1).with_storages("group2", 3, 1);
+    for (session, ip, free_mb) in [(0, "10.77.0.2", 850i64), (1, "10.77.0.3", 900)] {
+        cluster.state.groups[session].trunk_server = Some(ip.try_into().unwrap());
+        cluster.call(session, Command::REPORT_TRUNK_FREE, free_mb).unwrap();
+    }
+    assert_eq!(cluster.store(None).unwrap().0, "group2", "the most trunk space");
+    // A group with room on disk that comes back does not take the turn until space is reported.
+    let third = cluster.sessions.len();
+    let cluster = &mut cluster.with_storages("group0", 4, 1);
+    cluster.space(third, &[(3000, 2000), (3000, 2000)]);
+    assert_eq!(cluster.store(None).unwrap().0, "group0");
+    cluster.hang_up(third);
+    cluster.call(1, Command::REPORT_TRUNK_FREE, 900i64).unwrap();
+    let again = cluster.connect("10.77.0.4");
+    cluster.join(again, "group0", |join| join.init_flag = 0).unwrap();
+    cluster.beat(again);
+    assert_eq!(cluster.store(None).unwrap().0, "group2");
+    cluster.space(again, &[(3000, 2000), (3000, 2000)]);
+    assert_eq!(cluster.store(None).unwrap().0, "group0");
+}
+
+#[test]
+fn after_a_restart_the_trunk_server_has_time_to_come_back() {
+    let mut before = leading();
+    before.elect(&[Some(0); 3]).unwrap();
+    let mut groups = before.state.groups().to_vec();
+    for storage in &mut groups[0].storages {
+        storage.status = StorageStatus::OFFLINE;
+        (storage.up_time, storage.stats.last_heart_beat_time) = (0, NOW - 100_000);
+    }
+    let mut after = Cluster::new(|c| c.params.use_trunk_file = true);
+    after.state.restore(groups, Vec::new(), NOW - 100_000);
+    let other = after.connect("10.77.0.3");
+    after.join(other, "group1", |join| join.init_flag = 0).unwrap();
+    after.now = NOW + 200;
+    after.state.tick(after.now);
+    assert!(after.state.groups()[0].trunk_server.is_some());
+    assert!(after.beat(other).trunk.is_some(), "the others hear of it again");
+    after.state.tick(NOW + 201);
+    assert!(after.state.groups()[0].trunk_server.is_none());
 }
