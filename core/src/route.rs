@@ -79,11 +79,10 @@ mod tests {
         assert_eq!(rotation.order(at(11)), [1, 2, 0]);
         assert_eq!(rotation.order(at(12)), [1, 2, 0], "0 would be second, but rests");
         rotation.order(at(12));
-        rotation.order(at(12));
-        assert_eq!(rotation.order(at(13)), [2, 0, 1], "rested");
+        assert_eq!(rotation.order(at(13)), [0, 1, 2], "rested");
         rotation.failed(2, at(13));
         rotation.answered(2);
-        assert_eq!(rotation.order(at(13)), [0, 1, 2]);
+        assert_eq!(rotation.order(at(13)), [1, 2, 0]);
     }
 
     #[test]
