@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-const ERRNOS: [i32; 3] = [5, 28, 24];
+const ERRNOS: [i32; 2] = [5, 28];
 
 /// What a refused request may leave.
 #[derive(Clone, Copy, PartialEq)]

@@ -104,7 +104,8 @@ fn whatever_call_fails_acknowledged_records_are_there_whole_and_others_not_in_pa
                 let done = binlog.check_room().and_then(|()| binlog.add(time, &created("name")));
                 match done {
                     Ok(()) => expected.push_str(&format!("{time} C name\n")),
-                    Err(error) => assert_eq!(error.raw_os_error(), Some(errno)),
+                    // A failed sync before a new file is an end with EIO, whatever it was.
+                    Err(error) => assert!([Some(errno), Some(5)].contains(&error.raw_os_error())),
                 }
             }
             let files = (0..20).map(|index| file_path(dir.path(), index));
