@@ -39,7 +39,7 @@ fn expect(client: &str, scenarios: &[&str]) {
 #[test]
 #[ignore = "run by make interop, which installs the client"]
 fn python_py3fdfs() {
-    expect("python", &["upload", "download", "appender", "slave", "delete"]);
+    expect("python", &["upload", "download", "appender", "delete"]);
 }
 
 #[test]
