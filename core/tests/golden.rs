@@ -1,5 +1,11 @@
 //! Every frame recorded from the original decodes and encodes again to the same bytes, and
 //! damaged frames never panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
 
 use fdfs_core::protocol::frame::{Decoder, Event, HEADER_LEN, Header};
 use fdfs_core::protocol::{COMMANDS, Command, Status};

@@ -38,6 +38,10 @@ impl<'c> Content<'c> {
         size: Option<u64>,
     ) -> Result<Self> {
         if let Some(size) = size {
+            // A request without content is complete as it begins; see `send_stream`.
+            if size == 0 && call.local(READING, reader.read(&mut [0])).await? > 0 {
+                return Err(too_long(size));
+            }
             return Ok(Self::Stream { reader: Box::new(reader), size });
         }
         let mut memory = Vec::new();
@@ -110,8 +114,7 @@ async fn send_stream(
         }
         let left = size - sent;
         if filled as u64 > left {
-            let text = format!("the source is longer than {size} bytes");
-            return Err(Error::new(ErrorKind::LocalIo, text));
+            return Err(too_long(size));
         }
         if ended && (filled as u64) < left {
             let text = format!("the source ended {} bytes short of {size}", left - filled as u64);
@@ -132,6 +135,10 @@ async fn send_stream(
             return Ok(());
         }
     }
+}
+
+fn too_long(size: u64) -> Error {
+    Error::new(ErrorKind::LocalIo, format!("the source is longer than {size} bytes"))
 }
 
 /// A file without a name: it is gone when it is closed.

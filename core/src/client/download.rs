@@ -125,9 +125,10 @@ impl Client {
     ///
     /// ```no_run
     /// # use fdfs_core::client::{Client, Range};
-    /// # async fn example(client: Client) -> fdfs_core::Result<()> {
+    /// # async fn example(client: Client, mut socket: tokio::net::TcpStream)
+    /// # -> fdfs_core::Result<()> {
     /// let id = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml".parse()?;
-    /// client.download_to(&id, &mut tokio::io::stdout(), Range::default()).await?;
+    /// client.download_to(&id, &mut socket, Range::default()).await?;
     /// # Ok(()) }
     /// ```
     pub async fn download_to(

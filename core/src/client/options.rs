@@ -1,14 +1,14 @@
 //! What a client and its calls can be told.
 
 use super::{AddressMap, Client};
-use crate::config::{ClientConfig, Ini, Source, TrackerAddr};
+use crate::config::{ClientConfig, Ini, Source, StorageIds, TrackerAddr};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::generate::is_ext;
 use crate::net::Cancel;
 use crate::protocol::EXT_LEN;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +96,11 @@ impl ClientOptions {
         }
         let mut options = Self::new(["127.0.0.1"])?;
         options.last_address_first = config.connects_last_first();
+        if config.keys.use_storage_id && !config.keys.load_fdfs_parameters_from_tracker {
+            let ids = config.keys.storage_ids_filename.unwrap_or_default();
+            let folder = path.as_ref().parent().unwrap_or(Path::new(""));
+            options.other_addresses = other_addresses(&folder.join(ids))?;
+        }
         options.trackers = config.trackers;
         options.connect_timeout = config.keys.connect_timeout;
         options.io_timeout = config.keys.network_timeout;
@@ -124,6 +129,27 @@ impl fmt::Debug for ClientOptions {
             .field("token_secret", &self.token_secret.as_ref().map(|_| "***"))
             .finish_non_exhaustive()
     }
+}
+
+/// The other address of each storage that has two, from the file of storage ids.
+fn other_addresses(path: &Path) -> Result<HashMap<String, String>> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::new(ErrorKind::Config, format!("reading {}", path.display())).with_source(error)
+    })?;
+    let mut resolve = |host: &str| {
+        let addrs = (host, 0).to_socket_addrs().into_iter().flatten();
+        addrs.map(|addr| addr.ip().to_string()).collect()
+    };
+    let ids = StorageIds::parse(&String::from_utf8_lossy(&bytes), &mut resolve);
+    let ids = ids.map_err(|error| error.at(&path.display().to_string()))?;
+    let mut others = HashMap::new();
+    for storage in ids.iter() {
+        if let [first, second] = &storage.ips[..] {
+            others.insert(first.clone(), second.clone());
+            others.insert(second.clone(), first.clone());
+        }
+    }
+    Ok(others)
 }
 
 /// Configuration files on disk. A client needs no addresses of its own.
@@ -231,6 +257,34 @@ pub(super) fn ext_of(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_conf_brings_all_it_says_and_the_secret_stays_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let conf = dir.path().join("client.conf");
+        std::fs::write(dir.path().join("ids.conf"), "100001 group1 10.0.0.1,8.8.8.88\n").unwrap();
+        let text = "tracker_server = 10.0.0.9:22122\ntracker_server = tracker.example\n\
+                    connect_timeout = 7\nnetwork_timeout = 8\nuse_storage_id = true\n\
+                    storage_ids_filename = ids.conf\nconnect_first_by = last-connected\n\
+                    http.anti_steal.check_token = true\nhttp.anti_steal.secret_key = hush\n";
+        std::fs::write(&conf, text).unwrap();
+        let options = ClientOptions::from_conf(&conf).unwrap();
+        assert_eq!(options.trackers.len(), 2);
+        assert_eq!(options.connect_timeout, Duration::from_secs(7));
+        assert_eq!(options.io_timeout, Duration::from_secs(8));
+        assert_eq!(options.pool_idle, IDLE_MAX);
+        assert!(options.last_address_first);
+        assert_eq!(options.other_addresses["8.8.8.88"], "10.0.0.1");
+        assert_eq!(options.other_addresses["10.0.0.1"], "8.8.8.88");
+        assert_eq!(options.token_secret.as_deref(), Some("hush"));
+        let client = options.connect();
+        assert!(!format!("{client:?} {:?}", client.options()).contains("hush"));
+        let id = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml".parse().unwrap();
+        let url = client.http_url(&id, "http://h", Some("a b"), Some(std::time::UNIX_EPOCH));
+        let token = super::super::make_token(&id, 0, "hush");
+        assert_eq!(url, format!("http://h/{id}?token={token}&ts=0&filename=a%20b"));
+        assert_eq!(ClientOptions::from_conf("/no/file").unwrap_err().kind(), ErrorKind::Config);
+    }
 
     #[test]
     fn extensions_are_taken_from_paths_as_the_original_takes_them() {

@@ -25,6 +25,7 @@ pub struct Reader {
     state: State,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one per reader, and it is mostly this one")]
 enum State {
     /// Content comes, from the position on.
     Open(Incoming),

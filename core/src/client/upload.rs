@@ -359,7 +359,7 @@ async fn open_file(call: &Call<'_>, path: &Path) -> Result<Content<'static>> {
         let text = format!("{} is not a regular file", path.display());
         return Err(Error::new(ErrorKind::InvalidArgument, text));
     }
-    Ok(Content::Stream { reader: Box::new(file), size: meta.len() })
+    Content::stream(call, file, Some(meta.len())).await
 }
 
 fn check_ext(ext: Option<&str>) -> Result<Ext> {
