@@ -148,7 +148,10 @@ impl Admin<'_> {
                     if error.kind() == ErrorKind::Unsupported
                         || may_ask_another(&error) && !call.limits.is_over() =>
                 {
-                    last = error;
+                    // What a tracker said tells more than that another cannot be reached.
+                    if last.status().is_none() {
+                        last = error;
+                    }
                 }
                 Err(error) => return Err(error),
             }
