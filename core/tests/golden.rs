@@ -6,6 +6,7 @@
     clippy::cast_possible_truncation,
     missing_docs
 )]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use fdfs_core::protocol::frame::{Decoder, Event, HEADER_LEN, Header};
 use fdfs_core::protocol::{COMMANDS, Command, Status};

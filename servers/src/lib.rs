@@ -8,4 +8,5 @@ pub mod framework_config;
 pub mod idle_keys;
 pub mod state_file;
 pub mod storage;
+pub mod tools;
 pub mod tracker;

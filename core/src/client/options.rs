@@ -91,8 +91,8 @@ impl ClientOptions {
     pub fn from_conf(path: impl AsRef<Path>) -> Result<Self> {
         let ini = Ini::load(&path.as_ref().to_string_lossy(), &mut ConfFiles)?;
         let config = ClientConfig::from_ini(&ini)?;
-        for warning in &config.warnings {
-            tracing::debug!(%warning, "client configuration");
+        for (place, key) in ini.unused() {
+            tracing::debug!(%place, %key, "key has no effect on clients");
         }
         let mut options = Self::new(["127.0.0.1"])?;
         options.last_address_first = config.connects_last_first();
@@ -104,7 +104,7 @@ impl ClientOptions {
         options.trackers = config.trackers;
         options.connect_timeout = config.keys.connect_timeout;
         options.io_timeout = config.keys.network_timeout;
-        options.pool_idle = config.limits.pool_idle_max;
+        options.pool_idle = config.keys.connection_pool_max_idle_time.min(IDLE_MAX);
         options.token_secret = config.keys.secret_key.filter(|_| config.keys.check_token);
         Ok(options)
     }

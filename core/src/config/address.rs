@@ -135,6 +135,11 @@ impl TrackerAddr {
         Ok(trackers)
     }
 
+    /// Whether both name the same tracker: one port and an address in common.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.port == other.port && self.hosts.iter().any(|host| other.hosts.contains(host))
+    }
+
     /// Whether this tracker has the address `ip`.
     pub fn has_ip(&self, ip: IpAddr) -> bool {
         let ip = ip.to_string();

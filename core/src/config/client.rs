@@ -1,4 +1,4 @@
-//! `client.conf` (spec 06 §5), and what the client decides beside it (SDK conventions §6).
+//! `client.conf` (spec 06 §5). The defaults of a client without a file are with its options.
 
 use super::{ConfigError, Ini, TrackerAddr};
 use std::time::Duration;
@@ -18,7 +18,7 @@ crate::conf! {
         pub log_level: String = text("log_level", "info");
         /// Whether connections are kept; this client always keeps them.
         pub use_connection_pool: bool = bool("use_connection_pool", false);
-        /// Time until a kept connection is closed; never longer than servers wait.
+        /// Time until a kept connection is closed; this client does so before servers would.
         pub connection_pool_max_idle_time: Duration = secs("connection_pool_max_idle_time", 3600);
         /// Ask a tracker whether storages have ids.
         pub load_fdfs_parameters_from_tracker: bool =
@@ -37,51 +37,6 @@ crate::conf! {
     }
 }
 
-/// What `client.conf` has no keys for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientLimits {
-    /// Time for a whole call; none by default.
-    pub call_timeout: Option<Duration>,
-    /// Connections kept for one server.
-    pub pool_len_max: usize,
-    /// Time that a call waits for one of them.
-    pub pool_wait_max: Duration,
-    /// Time until a kept connection is closed: below the 30 s after which servers cut it off.
-    pub pool_idle_max: Duration,
-    /// Silence after which a kept connection is checked before it is used.
-    pub pool_check_after: Duration,
-    /// Repetitions of a call that may be repeated.
-    pub retries: usize,
-    /// Shortest pause before a repetition.
-    pub retry_delay_min: Duration,
-    /// Longest pause before a repetition.
-    pub retry_delay_max: Duration,
-    /// Bytes of one piece of a transfer.
-    pub chunk_len: usize,
-    /// Pieces on their way at the same time.
-    pub chunks_max: usize,
-    /// Rest of a tracker that failed.
-    pub tracker_rest: Duration,
-}
-
-impl Default for ClientLimits {
-    fn default() -> Self {
-        Self {
-            call_timeout: None,
-            pool_len_max: 16,
-            pool_wait_max: Duration::from_secs(5),
-            pool_idle_max: Duration::from_secs(25),
-            pool_check_after: Duration::from_secs(5),
-            retries: 2,
-            retry_delay_min: Duration::from_millis(50),
-            retry_delay_max: Duration::from_millis(500),
-            chunk_len: 256 * 1024,
-            chunks_max: 4,
-            tracker_rest: Duration::from_secs(3),
-        }
-    }
-}
-
 /// What a client needs to know.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -89,24 +44,16 @@ pub struct ClientConfig {
     pub trackers: Vec<TrackerAddr>,
     /// The other keys.
     pub keys: ClientKeys,
-    /// What the file does not say.
-    pub limits: ClientLimits,
-    /// What is odd about the file, for the debug log.
-    pub warnings: Vec<String>,
 }
 
 impl ClientConfig {
-    /// The defaults of the SDKs, which connect sooner than the file's.
-    pub fn new(trackers: Vec<TrackerAddr>) -> Result<Self, ConfigError> {
-        let mut keys = ClientKeys::from_scope(&Ini::default().global())?;
-        keys.connect_timeout = Duration::from_secs(5);
-        Self::checked(trackers, keys)
-    }
-
     /// Reads a loaded file.
     pub fn from_ini(ini: &Ini) -> Result<Self, ConfigError> {
         let scope = ini.global();
         let trackers = TrackerAddr::list(scope.all("tracker_server"))?;
+        if trackers.is_empty() {
+            return Err(ConfigError::missing("tracker_server is missing: name at least one"));
+        }
         let keys = ClientKeys::from_scope(&scope)?;
         if keys.check_token && keys.secret_key.is_none() {
             let error = ConfigError::invalid("http.anti_steal.secret_key is needed for tokens");
@@ -120,20 +67,7 @@ impl ClientConfig {
             let error = ConfigError::missing("use_storage_id=true needs storage_ids_filename");
             return Err(scope.blame("use_storage_id", error));
         }
-        let mut config = Self::checked(trackers, keys)?;
-        config.warnings = ini.warnings();
-        let unused = ini.unused().into_iter();
-        config.warnings.extend(unused.map(|(place, key)| format!("{place}: {key} is not used")));
-        Ok(config)
-    }
-
-    fn checked(trackers: Vec<TrackerAddr>, keys: ClientKeys) -> Result<Self, ConfigError> {
-        if trackers.is_empty() {
-            return Err(ConfigError::missing("tracker_server is missing: name at least one"));
-        }
-        let mut limits = ClientLimits::default();
-        limits.pool_idle_max = limits.pool_idle_max.min(keys.connection_pool_max_idle_time);
-        Ok(Self { trackers, keys, limits, warnings: Vec::new() })
+        Ok(Self { trackers, keys })
     }
 
     /// Whether the address of a storage that worked last is tried before the tracker's choice.
@@ -163,8 +97,8 @@ mod tests {
         assert_eq!(config.keys.connect_timeout, Duration::from_secs(30));
         assert_eq!(config.keys.network_timeout, Duration::from_secs(60));
         assert_eq!(config.keys.base_path, "/data/dfs/tracker");
-        assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
-        assert!(config.warnings[0].ends_with("http.tracker_server_port is not used"));
+        let unused = ini.unused().into_iter().map(|(_, key)| key);
+        assert_eq!(unused.collect::<Vec<_>>(), ["http.tracker_server_port"]);
     }
 
     #[test]
@@ -183,7 +117,6 @@ mod tests {
         let config = load("").unwrap();
         assert_eq!(config.keys.connect_timeout, Duration::from_secs(10));
         assert_eq!(config.keys.network_timeout, Duration::from_secs(30));
-        assert_eq!(config.limits.pool_idle_max, Duration::from_secs(25));
         assert!(!config.connects_last_first());
         assert!(load("connect_first_by=LAST-connected").unwrap().connects_last_first());
         assert!(load("connection_pool_max_idle_time=0").is_ok(), "only read with the pool");
@@ -198,13 +131,5 @@ mod tests {
         assert_eq!(ClientConfig::from_ini(&Ini::parse("")).unwrap_err().errno(), 2);
         let bad = load("tracker_server=10.0.0.1:x\n").unwrap_err();
         assert!(bad.to_string().starts_with("line 2: "), "{bad}");
-    }
-
-    #[test]
-    fn code_needs_only_trackers() {
-        let config = ClientConfig::new(vec!["10.0.0.1".parse().unwrap()]).unwrap();
-        assert_eq!(config.keys.connect_timeout, Duration::from_secs(5));
-        assert_eq!(config.limits.pool_len_max, 16);
-        assert_eq!(ClientConfig::new(Vec::new()).unwrap_err().errno(), 2);
     }
 }

@@ -12,7 +12,7 @@ mod storage_ids;
 
 pub use address::{IpClass, TrackerAddr, choose_for_peer};
 pub use allow_hosts::AllowHosts;
-pub use client::{ClientConfig, ClientKeys, ClientLimits};
+pub use client::{ClientConfig, ClientKeys};
 pub use ini::{Ini, Source};
 pub use params::{ClusterParams, IdType, Reserved};
 pub use scope::{KeyDoc, Scope, parse_bool, parse_bytes};

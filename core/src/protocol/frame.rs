@@ -204,11 +204,11 @@ mod tests {
         [&Header::request(command, body.len() as u64).encode()[..], body].concat()
     }
 
-    /// Requests: command, head, content.
-    type Seen = Vec<(Command, Vec<u8>, Vec<u8>)>;
+    /// Command, head and content of each request.
+    type Requests = Vec<(Command, Vec<u8>, Vec<u8>)>;
 
     /// Runs the decoder over `stream` arriving `step` bytes at a time.
-    fn feed(stream: &[u8], step: usize) -> Result<Seen, FrameError> {
+    fn feed(stream: &[u8], step: usize) -> Result<Requests, FrameError> {
         let mut decoder = Decoder::new(1 << 16);
         let (mut got, mut buffer, mut out) = (0, Vec::new(), Vec::new());
         loop {

@@ -89,6 +89,20 @@ pub struct FetchTargets {
     pub servers: Vec<ServerAddr>,
 }
 
+impl FetchTargets {
+    /// Writes a reply without collecting it first: trackers answer with one storage most of the
+    /// time, and should not allocate for it.
+    pub fn write_parts(
+        width: AddrWidth,
+        group: Group,
+        servers: impl Iterator<Item = ServerAddr>,
+        out: &mut BytesMut,
+    ) {
+        group.write(out);
+        servers.for_each(|server| server.write(width, out));
+    }
+}
+
 impl Wire for FetchTargets {
     fn read(reader: &mut Reader<'_>, _: &'static str) -> Result<Self, DecodeError> {
         let width = AddrWidth::of(reader.remaining(), |width, len| {
@@ -102,8 +116,7 @@ impl Wire for FetchTargets {
         Ok(Self { width, group, servers })
     }
     fn write(&self, out: &mut BytesMut) {
-        self.group.write(out);
-        self.servers.iter().for_each(|server| server.write(self.width, out));
+        Self::write_parts(self.width, self.group, self.servers.iter().copied(), out);
     }
 }
 

@@ -10,10 +10,13 @@ pub const BUFFER_LARGE_LEN: usize = 256 * 1024;
 /// Unused buffers kept of each size; more are freed.
 const KEPT_MAX: usize = 32;
 
+/// Unused buffers of one size.
+type Kept = Vec<Box<[u8]>>;
+
 /// The pool; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Buffers {
-    kept: Arc<[Mutex<Vec<Box<[u8]>>>; 2]>,
+    kept: Arc<[Mutex<Kept>; 2]>,
 }
 
 impl Buffers {
@@ -42,6 +45,6 @@ impl Buffers {
 }
 
 /// A poisoned pool is still a pool: buffers carry no state from one user to the next.
-fn lock(kept: &Mutex<Vec<Box<[u8]>>>) -> std::sync::MutexGuard<'_, Vec<Box<[u8]>>> {
+fn lock(kept: &Mutex<Kept>) -> std::sync::MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -134,10 +134,10 @@ impl Conn {
             let received = self.buffer.get(self.filled.clone()).unwrap_or_default();
             match self.decoder.next(received)? {
                 (Event::Need(len), _) => {
-                    if self.filled.is_empty() {
-                        if self.draining.load(Ordering::Relaxed) || !self.wait_idle().await? {
-                            return Ok(None);
-                        }
+                    if self.filled.is_empty()
+                        && (self.draining.load(Ordering::Relaxed) || !self.wait_idle().await?)
+                    {
+                        return Ok(None);
                     }
                     let deadline =
                         *deadline.get_or_insert_with(|| Instant::now() + self.limits.head_timeout);

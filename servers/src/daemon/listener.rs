@@ -283,7 +283,7 @@ mod tests {
         stream.write_all(&[&header[..], body].concat()).await.unwrap();
         let mut header = [0; 10];
         stream.read_exact(&mut header).await.unwrap();
-        let mut reply = vec![0; Header::parse(header).unwrap().body_len as usize];
+        let mut reply = vec![0; usize::try_from(Header::parse(header).unwrap().body_len).unwrap()];
         stream.read_exact(&mut reply).await.unwrap();
         reply
     }

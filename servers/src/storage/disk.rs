@@ -127,7 +127,8 @@ impl Disk for RealDisk {
     fn space(&self, path: &Path) -> io::Result<(i64, i64)> {
         let space = rustix::fs::statvfs(path)?;
         let mb = |blocks: u64| {
-            i64::try_from(u128::from(blocks) * u128::from(space.f_frsize) >> 20).unwrap_or(i64::MAX)
+            i64::try_from((u128::from(blocks) * u128::from(space.f_frsize)) >> 20)
+                .unwrap_or(i64::MAX)
         };
         Ok((mb(space.f_blocks), mb(space.f_bavail)))
     }

@@ -201,7 +201,7 @@ mod tests {
     fn a_store_path_of_another_storage_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (mut mine, file) = (InitFlag::default(), dir.path().join(".fastdfs_vars"));
-        let mut check = |flag: &mut InitFlag| flag.check_mark(0, dir.path(), "10.0.0.1", 1, 5);
+        let check = |flag: &mut InitFlag| flag.check_mark(0, dir.path(), "10.0.0.1", 1, 5);
         assert!(check(&mut mine).unwrap(), "none yet: made");
         assert!(!check(&mut mine).unwrap(), "same");
         assert!(check(&mut InitFlag::default()).is_err(), "present, but not ours");

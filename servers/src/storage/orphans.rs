@@ -19,12 +19,12 @@ const QUARANTINE: &str = ".quarantine";
 
 /// Tells whether the last stop was clean.
 #[derive(Debug)]
-pub struct RunningMark(PathBuf);
+pub(in crate::storage) struct RunningMark(PathBuf);
 
 impl RunningMark {
     /// Sets the mark; `Some` with the time since which files may be damaged, when an earlier run
     /// left it.
-    pub fn set(base_path: &Path) -> io::Result<(Self, Option<i64>)> {
+    pub(in crate::storage) fn set(base_path: &Path) -> io::Result<(Self, Option<i64>)> {
         let mark = base_path.join("data/.fdfs_running");
         let stat_file = base_path.join("data/storage_stat.dat");
         let unclean = mark.exists().then(|| {
@@ -37,13 +37,13 @@ impl RunningMark {
     }
 
     /// Removes the mark at a clean stop.
-    pub fn clear(self) -> io::Result<()> {
+    pub(in crate::storage) fn clear(self) -> io::Result<()> {
         fs::remove_file(self.0)
     }
 }
 
 /// Checks the files changed since then; returns how many were set aside.
-pub fn check(engine: &Engine, since: i64) -> io::Result<usize> {
+pub(in crate::storage) fn check(engine: &Engine, since: i64) -> io::Result<usize> {
     let mut damaged = 0;
     for (index, path) in engine.store.paths().iter().enumerate() {
         for high in directories(path.data(), i64::MIN)? {

@@ -1,5 +1,6 @@
 //! The tracker: knows the cluster and chooses servers (specs 01 §7, 03 §A and §T).
 
+mod ask;
 pub mod config;
 pub mod persist;
 mod service;

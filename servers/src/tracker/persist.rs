@@ -10,7 +10,7 @@ use fdfs_core::protocol::{Group as GroupName, StorageId, StorageStatus, Version}
 use fdfs_core::wire::FixedStr;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Statistics that the servers file leaves out.
 fn is_saved(name: &str) -> bool {
@@ -191,7 +191,32 @@ pub fn parse_servers(text: &str, groups: &mut [Group], config: &TrackerConfig) -
         }
         group.add(storage);
     }
+    groups.iter_mut().for_each(|group| name_by_id(group, config));
     Ok(())
+}
+
+/// Brings references from one storage of a group to another up to date: files written before ids
+/// were in use name addresses, and a reference to nobody is dropped (the original would not start).
+fn name_by_id(group: &mut Group, config: &TrackerConfig) {
+    let by_ip = |id: StorageId| {
+        let ip = id.as_str().filter(|_| config.params.use_storage_id)?;
+        let named = group.storages.iter().find(|storage| storage.ips.iter().any(|own| own == ip));
+        named.map(|storage| storage.id)
+    };
+    let known = |id: StorageId| group.storage(id.as_bytes()).map(|storage| storage.id);
+    let resolve = |id: StorageId| known(id).or_else(|| by_ip(id));
+    let trunk_server = group.trunk_server.and_then(resolve);
+    let last = resolve(group.last_trunk_server).unwrap_or_default();
+    let sources: Vec<_> =
+        group.storages.iter().map(|storage| storage.sync_source.and_then(resolve)).collect();
+    (group.trunk_server, group.last_trunk_server) = (trunk_server, last);
+    for (storage, source) in group.storages.iter_mut().zip(sources) {
+        if storage.sync_source.is_some() && source.is_none() {
+            let (id, was) = (storage.id, storage.sync_source.unwrap_or_default());
+            tracing::warn!(storage = %id, source = %was, "unknown sync source, dropped");
+        }
+        storage.sync_source = source;
+    }
 }
 
 /// Id, addresses and permissions of a saved storage.
@@ -217,18 +242,35 @@ fn identity(
     Ok(Storage::new(id, entry.ips.clone(), entry.rw))
 }
 
-/// Reads `storage_sync_timestamp.dat`. Rows are matched by id and unknown ones skipped, because
-/// the original leaves rows of deleted storages behind (spec 04 Part D 9).
+/// Reads `storage_sync_timestamp.dat`. Column n of a group belongs to the storage of its row n.
+/// Rows and columns are matched by id and unknown ones skipped, because the original leaves those
+/// of deleted storages behind and then refuses its own file (spec 04 Part D 9).
 pub fn parse_sync_times(text: &str, groups: &mut [Group], rule: StoreServer) {
-    for line in text.lines() {
-        let mut fields = line.split(',').map(str::trim);
-        let (Some(name), Some(id)) = (fields.next(), fields.next()) else { continue };
-        let group = groups.iter_mut().find(|group| group.name.as_bytes() == name.as_bytes());
-        let Some(group) = group else { continue };
-        let Some(source) = group.index_of(id.as_bytes()) else { continue };
-        if let Some(row) = group.synced.get_mut(source) {
-            for (time, field) in row.iter_mut().zip(fields) {
-                *time = field.parse().unwrap_or(0);
+    let rows = || text.lines().filter_map(|line| line.split_once(','));
+    for group in groups.iter_mut() {
+        let own = || rows().filter(|(name, _)| name.trim().as_bytes() == group.name.as_bytes());
+        let index = |row: &str| {
+            let id = row.split(',').next().unwrap_or_default().trim();
+            group.index_of(id.as_bytes())
+        };
+        let columns: Vec<Option<usize>> = own().map(|(_, row)| index(row)).collect();
+        let mut times = Vec::new();
+        for ((_, row), source) in own().zip(&columns) {
+            let Some(source) = source else { continue };
+            let fields: Vec<&str> = row.split(',').skip(1).map(str::trim).collect();
+            // With a row missing nobody can tell whose the columns are. Unknown times only mean
+            // that fresh files are read at their source until the storages report again.
+            if fields.len() > columns.len() {
+                continue;
+            }
+            for (field, destination) in fields.iter().zip(&columns) {
+                let time = field.parse::<i32>().unwrap_or(0);
+                times.extend(destination.map(|destination| (*source, destination, time)));
+            }
+        }
+        for (source, destination, time) in times {
+            if let Some(cell) = group.synced.get_mut(source).and_then(|r| r.get_mut(destination)) {
+                *cell = time;
             }
         }
     }
@@ -295,6 +337,7 @@ fn convert_old(groups: &str, servers: &str, config: &TrackerConfig) -> io::Resul
             Version::truncated(fields.get(21).copied().unwrap_or_default().as_bytes());
         group.add(storage);
     }
+    converted.iter_mut().for_each(|group| name_by_id(group, config));
     converted.sort_by_key(|group| group.name);
     Ok(converted)
 }
@@ -322,6 +365,10 @@ impl Store {
     pub fn open(config: &TrackerConfig) -> io::Result<Self> {
         let dir = config.framework.base_path.join("data");
         std::fs::create_dir_all(&dir)?;
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(dir.join("storage_changelog.dat"))?;
         Ok(Self { dir, use_ids: config.params.use_storage_id })
     }
 
@@ -372,17 +419,19 @@ impl Store {
     /// Writes what changed.
     pub fn save(&self, effects: &Effects, groups: &[Group]) -> io::Result<()> {
         if !effects.changelog.is_empty() {
-            let path = self.dir.join("storage_changelog.dat");
-            let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
-            file.write_all(&effects.changelog)?;
-            file.sync_all()?;
+            append(&self.dir.join("storage_changelog.dat"), &effects.changelog)?;
         }
+        // Groups come before the storages that name them. A groups file alone would keep the
+        // tracker from starting again, so the servers file exists first, if only empty.
+        let servers = self.dir.join("storage_servers_new.dat");
         if effects.groups {
+            if !servers.try_exists()? {
+                safe_write(&servers, servers_text(&[], self.use_ids).as_bytes())?;
+            }
             safe_write(&self.dir.join("storage_groups_new.dat"), groups_text(groups).as_bytes())?;
         }
         if effects.servers {
-            let text = servers_text(groups, self.use_ids);
-            safe_write(&self.dir.join("storage_servers_new.dat"), text.as_bytes())?;
+            safe_write(&servers, servers_text(groups, self.use_ids).as_bytes())?;
         }
         if effects.sync_times {
             let text = sync_times_text(groups);
@@ -397,9 +446,19 @@ impl Store {
     }
 }
 
+/// Appends durably; what a failed attempt wrote is taken back, so that it can be repeated.
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+    let len = file.metadata()?.len();
+    file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
+        let _ = file.set_len(len);
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fdfs_core::config::StorageIds;
 
     fn config() -> TrackerConfig {
         TrackerConfig::embedded("/t".as_ref(), "127.0.0.1:0".parse().unwrap()).unwrap()
@@ -445,10 +504,54 @@ mod tests {
         let mut groups = parse_groups(golden!("plain", "storage_groups_new.dat")).unwrap();
         let servers = golden!("plain", "storage_servers_new.dat");
         parse_servers(servers, &mut groups, &config()).unwrap();
-        let text = "group1,10.77.0.9,1,2,3,4\ngroup1,10.77.0.2,0,77,5,6\nnone,x,1\n\n";
+        // The first row and column are a storage that is gone.
+        let text =
+            "group1,10.77.0.9,0,5,6\ngroup1,10.77.0.2,7,0,77\ngroup1,10.77.0.3,8,66\nx,y,1\n\n";
         parse_sync_times(text, &mut groups, StoreServer::RoundRobin);
-        assert_eq!(groups[0].synced[0], [0, 77]);
+        assert_eq!(groups[0].synced, [[0, 77], [66, 0]]);
         assert_eq!(groups[0].storages[1].stats.last_synced_timestamp, 77);
+        // With a row missing the columns tell nothing.
+        let mut groups = parse_groups(golden!("plain", "storage_groups_new.dat")).unwrap();
+        parse_servers(servers, &mut groups, &config()).unwrap();
+        parse_sync_times("group1,10.77.0.2,1,2\n", &mut groups, StoreServer::RoundRobin);
+        assert_eq!(groups[0].synced, [[0, 0], [0, 0]]);
+    }
+
+    #[test]
+    fn references_to_nobody_are_dropped_and_addresses_become_ids() {
+        let mut config = config();
+        config.params.use_storage_id = true;
+        let ids = "1 group1 10.77.0.2\n2 group1 10.77.0.3\n";
+        config.storage_ids = StorageIds::parse(ids, &mut |_| Vec::new()).unwrap();
+        let groups_file = golden!("trunk", "storage_groups_new.dat");
+        let servers_file = golden!("trunk", "storage_servers_new.dat");
+        let mut groups = parse_groups(groups_file).unwrap();
+        let text = servers_file.replace("sync_src_server=\n", "sync_src_server=10.9.9.9\n");
+        parse_servers(&text, &mut groups, &config).unwrap();
+        let group = &groups[0];
+        assert_eq!(group.trunk_server.unwrap().to_string(), "2");
+        assert_eq!(group.last_trunk_server.to_string(), "2");
+        let sources: Vec<_> = group.in_order().map(|s| s.sync_source).collect();
+        assert_eq!(sources, [Some("2".try_into().unwrap()), None]);
+        assert!(servers_text(&groups, true).contains("\tid=1\n\tgroup_name=group1\n"));
+    }
+
+    #[test]
+    fn a_groups_file_never_stands_alone_and_failed_log_lines_leave_no_half() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config();
+        config.framework.base_path = dir.path().to_owned();
+        let store = Store::open(&config).unwrap();
+        let only_groups = Effects { groups: true, ..Effects::default() };
+        let group = Group::new("g1".try_into().unwrap());
+        store.save(&only_groups, std::slice::from_ref(&group)).unwrap();
+        assert_eq!(store.load(&config).unwrap().groups.len(), 1);
+        let lines = Effects { changelog: b"1 g1 a 4 \n".to_vec(), ..Effects::default() };
+        store.save(&lines, &[]).unwrap();
+        store.save(&lines, &[]).unwrap();
+        assert_eq!(store.load(&config).unwrap().changelog, b"1 g1 a 4 \n1 g1 a 4 \n");
+        store.save_status("up_time=5\nlast_check_time=77\n").unwrap();
+        assert_eq!(store.load(&config).unwrap().last_check_time, 77);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The tracker on its sockets: one task a connection, one lock around the state.
 
+use super::ask::{Timeouts, ask};
 use super::config::TrackerConfig;
 use super::persist::Store;
+use super::state::trunk::{TrunkPoll, TrunkStep, TrunkSwitch};
 use super::state::{ClusterState, Session};
-use crate::daemon::{Conn, ConnError, ConnLimits, Server, ServerOptions, bind_all};
+use crate::daemon::{Conn, ConnCounts, ConnError, ConnLimits, Server, ServerOptions, bind_all};
 use bytes::BytesMut;
+use fdfs_core::protocol::frame::{HEADER_LEN, Header};
 use fdfs_core::protocol::{Command, Status};
 use std::io;
 use std::net::SocketAddr;
@@ -24,8 +27,11 @@ const SAVE_RETRY: Duration = Duration::from_secs(1);
 struct Shared {
     state: Mutex<ClusterState>,
     store: Store,
+    /// Held while files are written: the states they show must reach the disk in order.
+    saving: Mutex<()>,
     sessions: AtomicU64,
     changed: Notify,
+    timeouts: Timeouts,
 }
 
 impl Shared {
@@ -35,8 +41,24 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn apply(
+        &self,
+        session: &mut Session,
+        header: Header,
+        body: &[u8],
+        out: &mut BytesMut,
+    ) -> Status {
+        let mut state = self.lock();
+        let status = state.apply(unix_now(), session, header, body, out);
+        if state.has_effects() {
+            self.changed.notify_one();
+        }
+        status
+    }
+
     /// Writes what changed; on failure it stays to be written.
     fn save(&self) -> io::Result<()> {
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let (effects, groups) = {
             let mut state = self.lock();
             let effects = state.take_effects();
@@ -78,7 +100,13 @@ impl RunningTracker {
         let store = Store::open(&config)?;
         let saved = store.load(&config)?;
         let framework = &config.framework;
-        let limits = ConnLimits::new(framework.message_len_max(), framework.network_timeout);
+        // `max_pkg_size` counts the header (spec 01 §5).
+        let body_len_max = framework.message_len_max().saturating_sub(HEADER_LEN);
+        let limits = ConnLimits::new(body_len_max, framework.network_timeout);
+        let timeouts = Timeouts {
+            connect: framework.keys.connect_timeout,
+            network: framework.network_timeout,
+        };
         let allow_hosts = framework.allow_hosts.clone();
         let options = ServerOptions {
             addrs: framework.listen.clone(),
@@ -93,24 +121,32 @@ impl RunningTracker {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             store,
+            saving: Mutex::new(()),
             sessions: AtomicU64::new(0),
             changed: Notify::new(),
+            timeouts,
         });
-        let mut jobs = JoinSet::new();
-        jobs.spawn(tick(shared.clone()));
-        jobs.spawn(save_changes(shared.clone()));
-        jobs.spawn(save_status(shared.clone()));
         let for_connections = shared.clone();
         let server = Server::serve(bound, &options, move |conn| {
             let shared = for_connections.clone();
             async move { serve(&shared, conn).await }
         });
+        let mut jobs = JoinSet::new();
+        jobs.spawn(tick(shared.clone(), server.counts()));
+        jobs.spawn(save_changes(shared.clone()));
+        jobs.spawn(save_status(shared.clone()));
+        jobs.spawn(find_trunk_servers(shared.clone()));
         Ok(Self { server, shared, jobs })
     }
 
     /// The address listened on.
     pub fn addr(&self) -> SocketAddr {
         self.server.addrs().first().copied().unwrap_or_else(|| ([0, 0, 0, 0], 0).into())
+    }
+
+    /// Whether this tracker leads the others.
+    pub fn is_leader(&self) -> bool {
+        self.shared.lock().is_leader()
     }
 
     /// Stops accepting, finishes requests under way and saves all state.
@@ -142,7 +178,6 @@ async fn requests(
 ) -> Result<(), ConnError> {
     let mut out = BytesMut::new();
     while let Some(request) = conn.next_request().await? {
-        out.clear();
         let command = request.header.command;
         if command == Command::QUIT {
             return Ok(());
@@ -150,11 +185,14 @@ async fn requests(
         let mut status = Status::EINVAL;
         // Content belongs to storages; no tracker command has any.
         if request.content_len == 0 {
-            let mut state = shared.lock();
-            status = state.apply(unix_now(), session, request.header, conn.head(), &mut out);
-            if state.has_effects() {
-                shared.changed.notify_one();
-            }
+            let ready = match command {
+                Command::SET_TRUNK_SERVER => before_set_trunk_server(shared, conn.head()).await,
+                _ => Ok(()),
+            };
+            status = match ready {
+                Ok(()) => shared.apply(session, request.header, conn.head(), &mut out),
+                Err(status) => status,
+            };
         } else if !conn.skip_content(MISDIRECTED_CONTENT_MAX).await? {
             return Ok(());
         }
@@ -162,21 +200,86 @@ async fn requests(
             tracing::debug!(peer = %conn.peer(), %command, %status, "request refused");
         }
         conn.reply(status, &out).await?;
-        if command == Command::DELETE_GROUP && status.is_ok() {
-            tracing::info!(peer = %conn.peer(), "group deleted");
+        // A long list must not stay in memory with a connection that then idles for days.
+        if out.capacity() > REPLY_KEPT_MAX {
+            out = BytesMut::new();
         }
+        out.clear();
     }
     Ok(())
 }
 
-/// Content sent to a tracker by mistake that is read to keep the connection.
-const MISDIRECTED_CONTENT_MAX: u64 = 256 * 1024;
+/// What an operator's wish for a trunk server needs from the storages first.
+async fn before_set_trunk_server(shared: &Shared, body: &[u8]) -> Result<(), Status> {
+    let step = shared.lock().before_set_trunk_server(body);
+    match step {
+        None => Ok(()),
+        Some(TrunkStep::Ask(poll)) => elect_trunk_server(shared, &poll).await,
+        Some(TrunkStep::Switch(switch)) => prepare_switch(shared, &switch).await,
+    }
+}
 
-async fn tick(shared: Arc<Shared>) {
+async fn elect_trunk_server(shared: &Shared, poll: &TrunkPoll) -> Result<(), Status> {
+    let mut asked = JoinSet::new();
+    for (at, candidate) in poll.candidates.iter().enumerate() {
+        let (addr, timeouts) = (candidate.addr, shared.timeouts);
+        asked.spawn(async move {
+            let size = ask::<(), i64>(addr, Command::TRUNK_GET_BINLOG_SIZE, (), timeouts).await;
+            (at, size.ok())
+        });
+    }
+    let mut sizes = vec![None; poll.candidates.len()];
+    while let Some(answer) = asked.join_next().await {
+        if let Ok((at, size)) = answer
+            && let Some(slot) = sizes.get_mut(at)
+        {
+            *slot = size;
+        }
+    }
+    let switch = shared.lock().trunk_polled(poll, &sizes)?;
+    prepare_switch(shared, &switch).await?;
+    let chosen = shared.lock().trunk_chosen(&switch);
+    shared.changed.notify_one();
+    chosen
+}
+
+/// A storage that sends another's trunk binlog on must begin at its start.
+async fn prepare_switch(shared: &Shared, switch: &TrunkSwitch) -> Result<(), Status> {
+    if !switch.must_forget_marks {
+        return Ok(());
+    }
+    let command = Command::TRUNK_DELETE_BINLOG_MARKS;
+    ask::<(), ()>(switch.to.addr, command, (), shared.timeouts).await
+}
+
+async fn find_trunk_servers(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(TICK);
     loop {
         interval.tick().await;
-        shared.lock().tick(unix_now());
+        let polls = shared.lock().trunk_polls(unix_now());
+        for poll in polls {
+            if let Err(status) = elect_trunk_server(&shared, &poll).await {
+                tracing::warn!(group = %poll.group, %status, "no trunk server found");
+            }
+        }
+    }
+}
+
+/// Bytes of reply buffer that a connection keeps.
+const REPLY_KEPT_MAX: usize = 2048;
+/// Content sent to a tracker by mistake that is read to keep the connection.
+const MISDIRECTED_CONTENT_MAX: u64 = 256 * 1024;
+
+async fn tick(shared: Arc<Shared>, counts: Arc<ConnCounts>) {
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        let mut state = shared.lock();
+        state.set_connections(counts.current(), counts.max());
+        state.tick(unix_now());
+        if state.has_effects() {
+            shared.changed.notify_one();
+        }
     }
 }
 

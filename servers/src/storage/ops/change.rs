@@ -35,7 +35,7 @@ fn appender(engine: &Engine, name: &[u8]) -> Done<(PathBuf, u64)> {
 /// Content on its way into an appender file. Dropped before it is finished, an append is cut off
 /// again; a modification stays as far as it came, as in the original.
 #[derive(Debug)]
-pub struct Writing {
+pub(in crate::storage) struct Writing {
     engine: Arc<Engine>,
     name: Name,
     file: Box<dyn DiskFile>,
@@ -49,7 +49,12 @@ pub struct Writing {
 
 impl Writing {
     /// Begins an append of `len` bytes, or with an offset a modification.
-    pub fn begin(engine: Arc<Engine>, name: Name, offset: Option<u64>, len: u64) -> Done<Self> {
+    pub(in crate::storage) fn begin(
+        engine: Arc<Engine>,
+        name: Name,
+        offset: Option<u64>,
+        len: u64,
+    ) -> Done<Self> {
         let (path, old_size) = appender(&engine, name.as_bytes())?;
         let (operation, start) = match offset {
             None => (Operation::Append, old_size),
@@ -63,14 +68,14 @@ impl Writing {
     }
 
     /// Adds a piece.
-    pub fn write(&mut self, piece: &[u8]) -> Done<()> {
+    pub(in crate::storage) fn write(&mut self, piece: &[u8]) -> Done<()> {
         self.file.write_at(piece, self.start + self.written).map_err(status)?;
         self.written += piece.len() as u64;
         Ok(())
     }
 
     /// Records the change once all content is there.
-    pub fn finish(mut self) -> Done<()> {
+    pub(in crate::storage) fn finish(mut self) -> Done<()> {
         if self.written != self.len {
             return Err(Status::EIO);
         }
@@ -94,7 +99,7 @@ impl Drop for Writing {
 }
 
 /// Sets the size of an appender file.
-pub fn truncate(engine: &Engine, name: &[u8], size: i64) -> Done<()> {
+pub(in crate::storage) fn truncate(engine: &Engine, name: &[u8], size: i64) -> Done<()> {
     let size = u64::try_from(size).map_err(|_| Status::EINVAL)?;
     let (path, old_size) = appender(engine, name)?;
     if size == old_size {
@@ -107,7 +112,7 @@ pub fn truncate(engine: &Engine, name: &[u8], size: i64) -> Done<()> {
 }
 
 /// Turns an appender file into a normal one under a new name.
-pub fn regenerate(engine: &Engine, name: &[u8]) -> Done<Name> {
+pub(in crate::storage) fn regenerate(engine: &Engine, name: &[u8]) -> Done<Name> {
     let (path, _) = appender(engine, name)?;
     let (logic, _) = engine.store.locate(name)?;
     let file = engine.disk.open_read(&path).map_err(status)?;
@@ -122,7 +127,7 @@ pub fn regenerate(engine: &Engine, name: &[u8]) -> Done<Name> {
         match engine.disk.publish(&path, &new_path) {
             Ok(()) => {
                 let old = LogicName::parse(name).map_err(|_| Status::EINVAL)?;
-                let extra = format_args!("{}", String::from_utf8_lossy(old.as_bytes()));
+                let extra = format_args!("{}", old.canonical());
                 let recorded = engine.record(now, Operation::Rename, new_name.as_bytes(), extra);
                 if recorded.is_err()
                     && let Err(error) = engine.disk.publish(&new_path, &path)

@@ -8,7 +8,7 @@ use fdfs_core::protocol::Status;
 use std::io;
 
 /// Removes a file, what it links to when it is a linked slave, and its metadata.
-pub fn delete(engine: &Engine, name: &[u8]) -> Done<()> {
+pub(in crate::storage) fn delete(engine: &Engine, name: &[u8]) -> Done<()> {
     let (logic, _) = engine.store.locate(name)?;
     let path = engine.store.file(&logic)?;
     let now = engine.now();

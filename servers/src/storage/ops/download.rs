@@ -10,7 +10,7 @@ use std::io;
 
 /// A file opened for reading a range of it.
 #[derive(Debug)]
-pub struct Opened {
+pub(in crate::storage) struct Opened {
     /// The file.
     pub file: Box<dyn DiskFile>,
     /// First byte.
@@ -23,7 +23,7 @@ pub struct Opened {
 
 /// Opens a file. Ranges are those of HTTP: they must begin within the file and are cut at its end;
 /// an empty file has the one empty range, which the original refuses (spec 01 §8.9).
-pub fn open(engine: &Engine, request: &Download) -> Done<Opened> {
+pub(in crate::storage) fn open(engine: &Engine, request: &Download) -> Done<Opened> {
     engine.check_group(&request.group)?;
     let (Ok(start), Ok(wanted)) = (u64::try_from(request.offset), u64::try_from(request.len))
     else {
@@ -54,14 +54,19 @@ pub fn open(engine: &Engine, request: &Download) -> Done<Opened> {
 }
 
 /// Reads a piece of an opened file; all of it is there, or it is an error.
-pub fn read(opened: &Opened, at: u64, buffer: &mut [u8]) -> Done<()> {
+pub(in crate::storage) fn read(opened: &Opened, at: u64, buffer: &mut [u8]) -> Done<()> {
     let read = opened.file.read_at(buffer, opened.start + at).map_err(status)?;
     if read == buffer.len() { Ok(()) } else { Err(Status::EIO) }
 }
 
 /// Whether content read whole is what was stored under this name. A damaged file is an error and
 /// never wrong content; the names of links say nothing about what they link to.
-pub fn is_intact(engine: &Engine, name: &[u8], expected: u32, content: &[u8]) -> bool {
+pub(in crate::storage) fn is_intact(
+    engine: &Engine,
+    name: &[u8],
+    expected: u32,
+    content: &[u8],
+) -> bool {
     if crc32fast::hash(content) == expected {
         return true;
     }

@@ -12,7 +12,12 @@ use fdfs_core::protocol::storage::{FileInfo, INFO_WITHOUT_CRC};
 const NAME_LEN_MIN: usize = 37;
 
 /// Looks at a file; `flags` stand in the status byte of the request's header.
-pub fn info(engine: &Engine, name: &[u8], flags: u8, peer: &str) -> Done<FileInfo> {
+pub(in crate::storage) fn info(
+    engine: &Engine,
+    name: &[u8],
+    flags: u8,
+    peer: &str,
+) -> Done<FileInfo> {
     let (logic, _) = engine.store.locate(name)?;
     let path = engine.store.file(&logic)?;
     let own = existing(engine, &path)?;

@@ -16,7 +16,7 @@ const TEXTS_LEN_MAX: usize = 256;
 const NAME_TRIES: usize = 10;
 
 /// Makes a link under a fresh name, or under the slave name of a master.
-pub fn create(engine: &Engine, request: &CreateLink) -> Done<Name> {
+pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<Name> {
     engine.check_group(&request.group)?;
     let (master, source) = (request.master.as_bytes(), request.source.as_bytes());
     let texts_len = master.len() + source.len() + request.signature.len();
@@ -42,7 +42,7 @@ pub fn create(engine: &Engine, request: &CreateLink) -> Done<Name> {
             }
             Err(error) => return Err(status(error)),
         }
-        let extra = format_args!("{}", request.source);
+        let extra = format_args!("{}", source_name.canonical());
         let recorded = engine.record(now, Operation::Link, name.as_bytes(), extra);
         if recorded.is_err() {
             engine.undo(&path);

@@ -42,14 +42,14 @@ fn read(engine: &Engine, path: &Path) -> Done<Option<Vec<u8>>> {
 }
 
 /// The stored items of a file.
-pub fn get(engine: &Engine, name: &[u8]) -> Done<Vec<u8>> {
+pub(in crate::storage) fn get(engine: &Engine, name: &[u8]) -> Done<Vec<u8>> {
     let (logic, _) = engine.store.locate(name)?;
     existing(engine, &engine.store.file(&logic)?)?;
     read(engine, &file_of(engine, &logic)?)?.ok_or(Status::ENOENT)
 }
 
 /// Replaces or merges the items of a file.
-pub fn set(engine: &Engine, request: &SetMetadata) -> Done<()> {
+pub(in crate::storage) fn set(engine: &Engine, request: &SetMetadata) -> Done<()> {
     if !matches!(request.flag, META_OVERWRITE | META_MERGE) || request.name.is_empty() {
         return Err(Status::EINVAL);
     }
@@ -93,7 +93,7 @@ fn write(engine: &Engine, name: &LogicName<'_>, path: &Path, items: &[u8]) -> Do
 }
 
 /// Removes the items of a file; `false` when there were none.
-pub fn remove(engine: &Engine, name: &LogicName<'_>, now: i64) -> Done<bool> {
+pub(in crate::storage) fn remove(engine: &Engine, name: &LogicName<'_>, now: i64) -> Done<bool> {
     match engine.disk.remove(&file_of(engine, name)?) {
         Ok(()) => {
             let record = record_name(name)?;

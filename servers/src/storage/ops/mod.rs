@@ -1,13 +1,13 @@
 //! The operations of clients, one file a family (spec 01 §8). The functions here work on files and
 //! may block; `service` decides where they run.
 
-pub mod change;
-pub mod delete;
-pub mod download;
-pub mod info;
-pub mod link;
-pub mod metadata;
-pub mod upload;
+pub(super) mod change;
+pub(super) mod delete;
+pub(super) mod download;
+pub(super) mod info;
+pub(super) mod link;
+pub(super) mod metadata;
+pub(super) mod upload;
 
 use super::disk::Stat;
 use super::engine::Engine;
@@ -16,7 +16,7 @@ use std::io;
 use std::path::Path;
 
 /// Shorthand: the status is the reply.
-pub type Done<T> = Result<T, Status>;
+pub(in crate::storage) type Done<T> = Result<T, Status>;
 
 /// The status for an error of a file call.
 fn status(error: io::Error) -> Status {

@@ -23,7 +23,7 @@ const NAME_TRIES: usize = 10;
 
 /// What a new file will be called.
 #[derive(Debug, Clone, Copy)]
-pub enum Target {
+pub(in crate::storage) enum Target {
     /// A name drawn for it.
     New(Place, NewKind),
     /// A slave's name, which is given.
@@ -34,7 +34,7 @@ pub enum Target {
 
 /// An upload that was accepted: where it goes, and how much it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Accepted {
+pub(in crate::storage) struct Accepted {
     /// Its store path.
     pub store_path: u8,
     /// Bytes of content.
@@ -43,7 +43,7 @@ pub struct Accepted {
 }
 
 /// Checks an upload before its content is read.
-pub fn accept(
+pub(in crate::storage) fn accept(
     engine: &Engine,
     request: &Upload,
     content_len: u64,
@@ -59,7 +59,11 @@ pub fn accept(
 }
 
 /// Checks the upload of a slave before its content is read.
-pub fn accept_slave(engine: &Engine, request: &UploadSlave, content_len: u64) -> Done<Accepted> {
+pub(in crate::storage) fn accept_slave(
+    engine: &Engine,
+    request: &UploadSlave,
+    content_len: u64,
+) -> Done<Accepted> {
     let size = check_size(request.content_len, content_len)?;
     if request.prefix.is_empty() {
         return Err(Status::EINVAL);
@@ -103,7 +107,11 @@ fn choose_path(engine: &Engine, wanted: u8, size: u64) -> Done<u8> {
 }
 
 /// Stores content that has arrived whole.
-pub fn store_whole(engine: &Engine, accepted: &Accepted, content: &[u8]) -> Done<Name> {
+pub(in crate::storage) fn store_whole(
+    engine: &Engine,
+    accepted: &Accepted,
+    content: &[u8],
+) -> Done<Name> {
     let crc32 = crc32fast::hash(content);
     let now = engine.now();
     with_name(engine, accepted, crc32, now, |path| {
@@ -173,7 +181,7 @@ fn publish(
 
 /// An upload whose content arrives in pieces. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
-pub struct Streamed {
+pub(in crate::storage) struct Streamed {
     engine: Arc<Engine>,
     accepted: Accepted,
     temporary: PathBuf,
@@ -184,7 +192,7 @@ pub struct Streamed {
 
 impl Streamed {
     /// Begins a file under a temporary name.
-    pub fn begin(engine: Arc<Engine>, accepted: Accepted) -> Done<Self> {
+    pub(in crate::storage) fn begin(engine: Arc<Engine>, accepted: Accepted) -> Done<Self> {
         let temporary = engine.store.temporary(accepted.store_path)?;
         let file = engine.disk.create_new(&temporary).map_err(status)?;
         let hasher = crc32fast::Hasher::new();
@@ -192,7 +200,7 @@ impl Streamed {
     }
 
     /// Adds a piece.
-    pub fn write(&mut self, piece: &[u8]) -> Done<()> {
+    pub(in crate::storage) fn write(&mut self, piece: &[u8]) -> Done<()> {
         let file = self.file.as_mut().ok_or(Status::EIO)?;
         file.write_at(piece, self.written).map_err(status)?;
         self.hasher.update(piece);
@@ -201,7 +209,7 @@ impl Streamed {
     }
 
     /// Gives the whole file its name.
-    pub fn finish(mut self) -> Done<Name> {
+    pub(in crate::storage) fn finish(mut self) -> Done<Name> {
         let file = self.file.take().ok_or(Status::EIO)?;
         // The time in the name is that of the file, as in the original.
         let time = file.stat().map_err(status)?.modified;

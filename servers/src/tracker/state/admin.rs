@@ -1,12 +1,12 @@
-//! Changing the cluster by an operator's command, and what trackers ask each other
-//! (spec 01 §7.6 to §7.8, 03 §B1).
+//! Changing the cluster by an operator's command, and handing the state files to another tracker
+//! (spec 01 §7.6, §7.7, 03 §B7).
 
 use super::{ClusterState, Outcome, Session, decode};
 use bytes::BytesMut;
-use fdfs_core::protocol::cluster::{GetSysFile, JoinLeader, PingLeader, SysFilePiece};
-use fdfs_core::protocol::tracker::{GroupMember, TrunkServer};
+use fdfs_core::protocol::cluster::{GetSysFile, SysFilePiece};
+use fdfs_core::protocol::tracker::GroupMember;
 use fdfs_core::protocol::{Command, Group as GroupName, Status, StorageStatus};
-use fdfs_core::wire::{Rest, Text, Wire};
+use fdfs_core::wire::{Rest, Wire};
 
 use super::model::Storage;
 use crate::tracker::persist;
@@ -18,7 +18,7 @@ impl ClusterState {
     pub(super) fn administrate(
         &mut self,
         now: i64,
-        session: &Session,
+        session: &mut Session,
         command: Command,
         body: &[u8],
         out: &mut BytesMut,
@@ -34,29 +34,11 @@ impl ClusterState {
                 self.copying.take_if(|(copier, _)| *copier == session.id);
                 Ok(())
             }
-            // One tracker alone has no followers, and none is announced to it as the next leader.
-            Command::TRACKER_JOIN_LEADER => {
-                decode::<JoinLeader>(body)?;
-                Err(if self.leadership.is_me { Status::ENOENT } else { Status::EOPNOTSUPP })
-            }
-            Command::PING_LEADER => {
-                decode::<PingLeader>(body)?;
-                Err(if self.leadership.is_me { Status::EINVAL } else { Status::EOPNOTSUPP })
-            }
-            Command::NOTIFY_NEXT_LEADER | Command::COMMIT_NEXT_LEADER => {
-                decode::<Text<52>>(body)?;
-                Err(Status::ENOENT)
-            }
-            Command::NOTIFY_RESELECT_LEADER => {
-                decode::<()>(body)?;
-                if !self.leadership.is_me {
-                    return Err(Status::EOPNOTSUPP);
-                }
-                self.leadership.leader = None;
-                self.leadership.is_me = false;
-                self.leadership.changes += 1;
-                Ok(())
-            }
+            Command::TRACKER_JOIN_LEADER
+            | Command::PING_LEADER
+            | Command::NOTIFY_NEXT_LEADER
+            | Command::COMMIT_NEXT_LEADER
+            | Command::NOTIFY_RESELECT_LEADER => self.agree(now, session, command, body, out),
             _ => Err(Status::EINVAL),
         }
     }
@@ -103,46 +85,8 @@ impl ClusterState {
             return Err(Status::EBUSY);
         }
         self.groups.remove(at);
+        tracing::info!(group = %name, "group deleted");
         self.save_all();
-        Ok(())
-    }
-
-    fn set_trunk_server(&mut self, body: &[u8], out: &mut BytesMut) -> Outcome {
-        let request = decode::<GroupMember>(body)?;
-        if request.id.len() > 15 {
-            return Err(Status::EINVAL);
-        }
-        let group = self.group(&request.group).ok_or(Status::ENOENT)?;
-        if !self.leadership.is_me || !self.params().use_trunk_file {
-            return Err(Status::EOPNOTSUPP);
-        }
-        let current = group.trunk_server.and_then(|id| group.storage(id.as_bytes()));
-        let current = current.filter(|storage| storage.status == StorageStatus::ACTIVE);
-        match (request.id.is_empty(), current) {
-            (true, Some(current)) => {
-                TrunkServer(current.id).write(out);
-                return Ok(());
-            }
-            (true, None) => return Err(Status::ENOENT),
-            (false, Some(current)) => {
-                let same = current.id.as_bytes() == request.id.as_bytes();
-                return Err(if same { Status::EALREADY } else { Status::EEXIST });
-            }
-            (false, None) => {}
-        }
-        let storage = group.storage(request.id.as_bytes()).ok_or(Status::ENOENT)?;
-        if storage.status != StorageStatus::ACTIVE {
-            return Err(Status::ENONET);
-        }
-        if !storage.rw.writes() {
-            return Err(Status::EACCES);
-        }
-        let id = storage.id;
-        let group = self.group_mut(&request.group).ok_or(Status::ENOENT)?;
-        group.trunk_server = Some(id);
-        group.last_trunk_server = id;
-        self.effects.groups = true;
-        TrunkServer(id).write(out);
         Ok(())
     }
 

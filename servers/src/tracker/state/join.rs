@@ -26,6 +26,10 @@ impl ClusterState {
         self.learn_trackers(session, &join)?;
         let name = GroupName::truncated(join.group.as_bytes());
         let (id, ips, rw) = self.identify(session, &join)?;
+        let is_new = self.group(&name).is_none_or(|g| g.storage(id.as_bytes()).is_none());
+        if is_new && join.init_flag == 0 {
+            check_reported_status(&join)?;
+        }
         if self.group(&name).is_none() {
             if self.groups.len() >= GROUPS_MAX {
                 return Err(Status::ENOSPC);
@@ -34,21 +38,12 @@ impl ClusterState {
             self.groups.sort_by_key(|group| group.name);
             self.effects.groups = true;
         }
-        let is_new = self.group(&name).is_some_and(|g| g.storage(id.as_bytes()).is_none());
-        let forgotten = join.status < 0
-            || matches!(
-                StorageStatus(join.status.cast_unsigned()),
-                StorageStatus::DELETED | StorageStatus::IP_CHANGED | StorageStatus::NONE
-            );
-        if is_new && join.init_flag == 0 && forgotten {
-            return Err(Status::EFAULT);
-        }
         self.admit(&name, &join, id, ips, rw)?;
         if is_new {
             self.settle_new(&name, &join, id);
             self.save_all();
         }
-        let changelog_len = self.changelog.len() as u64;
+        let (changelog_len, rule) = (self.changelog.len() as u64, self.rule());
         let group = self.group_mut(&name).ok_or(Status::ENOENT)?;
         let storage = group.storage_mut(id.as_bytes()).ok_or(Status::ENOENT)?;
         if matches!(storage.status, StorageStatus::OFFLINE | StorageStatus::RECOVERY) {
@@ -58,9 +53,12 @@ impl ClusterState {
             storage.changelog_offset = changelog_len;
         }
         // A storage that joins again on another connection has lost the old one.
-        storage.seen_changes = 0;
+        storage.forget_told();
+        storage.session = Some(session.id);
         let source = storage.sync_source.unwrap_or_default();
         Joined { status: storage.status.0, source }.write(out);
+        // Priority and permissions may be new.
+        group.refresh(rule);
         session.member = Some((name, id));
         Ok(())
     }
@@ -77,9 +75,7 @@ impl ClusterState {
         for line in &join.trackers {
             let line = line.as_str().ok_or(Status::EINVAL)?;
             let tracker: TrackerAddr = line.parse().map_err(|_| Status::EINVAL)?;
-            let same = trackers.iter_mut().find(|known| {
-                known.port == tracker.port && known.hosts.iter().any(|h| tracker.hosts.contains(h))
-            });
+            let same = trackers.iter_mut().find(|known| known.is_same(&tracker));
             match same {
                 Some(known) if known.hosts.len() < tracker.hosts.len() => *known = tracker,
                 Some(_) => {}
@@ -89,11 +85,13 @@ impl ClusterState {
         if trackers.len() > TRACKERS_MAX {
             return Err(Status::ENOSPC);
         }
-        let is_me = |tracker: &TrackerAddr| {
-            tracker.port == self.port && self.local_ips.iter().any(|ip| tracker.has_ip(*ip))
-        };
-        if !trackers.iter().any(is_me) {
+        if !trackers.iter().any(|tracker| self.is_me(tracker)) {
             return Err(Status::ENOENT);
+        }
+        if let Some(leader) = &mut self.leadership.leader
+            && let Some(known) = trackers.iter().find(|known| known.is_same(leader))
+        {
+            leader.clone_from(known);
         }
         self.trackers = trackers;
         Ok(())
@@ -191,7 +189,7 @@ impl ClusterState {
         if storage.status.is_gone() {
             storage.status = StorageStatus::INIT;
         }
-        storage.ips = ips;
+        storage.set_identity(id, ips);
         storage.rw = rw;
         storage.port = join.port;
         storage.store_path_count = join.store_path_count;
@@ -214,6 +212,17 @@ impl ClusterState {
             storage.status =
                 if status == StorageStatus::ACTIVE { StorageStatus::ONLINE } else { status };
         }
+    }
+}
+
+/// A storage that this tracker does not know tells its status, unless it knows none that counts.
+fn check_reported_status(join: &Join) -> Outcome {
+    let Ok(status) = u8::try_from(join.status) else { return Err(Status::EFAULT) };
+    match StorageStatus(status) {
+        StorageStatus::NONE => Err(Status::EFAULT),
+        status if status.is_gone() => Err(Status::EFAULT),
+        status if status.caption() == "UNKNOWN" => Err(Status::EINVAL),
+        _ => Ok(()),
     }
 }
 

@@ -10,10 +10,7 @@ use fdfs_core::protocol::tracker::{
     TrackerClusterStat, TrackerFilter, TrackerStat, TrackerStatus, Volume, VolumeFilter,
     VolumeStat,
 };
-use fdfs_core::protocol::{
-    COMPATIBLE_VERSION, Command, Group as GroupName, HostPort, IpField, Status, StorageStatus,
-    Version,
-};
+use fdfs_core::protocol::{Command, Group as GroupName, HostPort, IpField, Status, StorageStatus};
 use fdfs_core::wire::{FixedStr, Rest, Text, Wire};
 
 /// Bytes of id lines sent at once; the receiver asks for the rest.
@@ -25,7 +22,7 @@ impl ClusterState {
     pub(super) fn show(
         &mut self,
         now: i64,
-        session: &Session,
+        session: &mut Session,
         command: Command,
         body: &[u8],
         out: &mut BytesMut,
@@ -242,26 +239,13 @@ impl ClusterState {
         if !self.leadership.is_me {
             return Err(Status::EOPNOTSUPP);
         }
-        let leader = self.leadership.leader.as_ref();
-        let stat = |tracker: &TrackerAddr| {
-            let is_leader = leader == Some(tracker);
-            TrackerStat {
-                address: HostPort::truncated(tracker.to_string().as_bytes()),
-                is_leader: u8::from(is_leader),
-                is_active: u8::from(is_leader),
-                connection_alloc_count: 0,
-                connection_current_count: 0,
-                connection_max_count: 0,
-                version: Version::truncated(COMPATIBLE_VERSION.as_bytes()),
-                up_time: if is_leader { self.up_time } else { 0 },
-                last_heart_beat_time: if is_leader { now } else { 0 },
-            }
-        };
         let wanted = |stat: &TrackerStat| {
             (filter.mask & 1 == 0 || (stat.is_active != 0) == (filter.is_active != 0))
                 && (filter.mask & 2 == 0 || (stat.is_leader != 0) == (filter.is_leader != 0))
         };
-        Ok(TrackerClusterStat(self.trackers.iter().map(stat).filter(wanted).collect()))
+        let trackers = self.trackers.iter().enumerate();
+        let stats = trackers.map(|(at, tracker)| self.tracker_stat(now, at, tracker));
+        Ok(TrackerClusterStat(stats.filter(wanted).collect()))
     }
 
     fn storage_stats(&self, session: &Session, body: &[u8]) -> Result<StorageClusterStat, Status> {

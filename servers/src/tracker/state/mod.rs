@@ -3,14 +3,17 @@
 //! [`ClusterState::apply`] takes a request and appends the reply's body; what must reach the disk
 //! is collected in [`Effects`]. The work is in the modules by subject: [`select`] chooses servers
 //! for clients, [`join`] admits storages, [`reports`] takes their reports, [`list`] shows the
-//! cluster, [`admin`] changes it.
+//! cluster, [`admin`] changes it, [`leader`] agrees with other trackers, [`trunk`] finds trunk
+//! servers.
 
 mod admin;
 mod join;
+mod leader;
 mod list;
 pub mod model;
 mod reports;
 mod select;
+pub mod trunk;
 
 use super::config::{StoreServer, TrackerConfig};
 use bytes::BytesMut;
@@ -18,7 +21,8 @@ use fdfs_core::config::{ClusterParams, TrackerAddr};
 use fdfs_core::protocol::frame::Header;
 use fdfs_core::protocol::{Command, Group as GroupName, Status, StorageId, StorageStatus};
 use fdfs_core::wire::{DecodeError, Wire};
-use model::Group;
+use leader::Leadership;
+use model::{Group, Storage};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -57,26 +61,27 @@ pub struct Session {
     pub member: Option<(GroupName, StorageId)>,
     /// The leader change this connection was last told.
     seen_leader_changes: u64,
+    /// The tracker that follows us on this connection, by its place in the list of trackers.
+    follower: Option<usize>,
+    /// The trunk server change this follower was last told.
+    seen_trunk_changes: u64,
 }
 
 impl Session {
     /// A fresh connection.
     pub fn new(id: u64, peer: IpAddr, local: IpAddr) -> Self {
         let peer_text = peer.to_string();
-        Self { id, peer, peer_text, local, member: None, seen_leader_changes: 0 }
+        Self {
+            id,
+            peer,
+            peer_text,
+            local,
+            member: None,
+            seen_leader_changes: 0,
+            follower: None,
+            seen_trunk_changes: 0,
+        }
     }
-}
-
-/// Who leads the trackers. A tracker that is alone in its list leads itself; agreement between
-/// several belongs here.
-#[derive(Debug, Clone, Default)]
-pub struct Leadership {
-    /// The leader.
-    pub leader: Option<TrackerAddr>,
-    /// Whether that is this tracker.
-    pub is_me: bool,
-    /// Raised by every change, so that each connection is told once.
-    pub changes: u64,
 }
 
 /// The whole cluster.
@@ -96,8 +101,10 @@ pub struct ClusterState {
     changelog: Vec<u8>,
     /// The state files as they were when a peer began to copy them, and who.
     copying: Option<(u64, [Vec<u8>; 4])>,
-    /// Reports since the statistics were last saved.
-    unsaved_reports: u32,
+    /// Statistics reported since they were last saved.
+    unsaved_stats: u32,
+    /// Sync times reported since they were last saved.
+    unsaved_sync_times: u32,
     effects: Effects,
 }
 
@@ -123,7 +130,8 @@ impl ClusterState {
             last_check_time: 0,
             changelog: Vec::new(),
             copying: None,
-            unsaved_reports: 0,
+            unsaved_stats: 0,
+            unsaved_sync_times: 0,
             effects: Effects::default(),
         }
     }
@@ -132,6 +140,10 @@ impl ClusterState {
     pub fn restore(&mut self, groups: Vec<Group>, changelog: Vec<u8>, last_check_time: i64) {
         self.groups = groups;
         self.groups.sort_by_key(|group| group.name);
+        for group in &mut self.groups {
+            // Storages must hear of a trunk server that was chosen before this start.
+            group.trunk_changes = u64::from(group.trunk_server.is_some());
+        }
         self.changelog = changelog;
         self.last_check_time = last_check_time;
     }
@@ -253,40 +265,36 @@ impl ClusterState {
         let rule = self.rule();
         let Some(group) = self.group_mut(&group) else { return };
         let Some(storage) = group.storage_mut(id.as_bytes()) else { return };
+        // A storage whose network broke has often joined again before its old connection is
+        // found dead; the original would take it offline until its next beat.
+        if storage.session != Some(session.id) {
+            return;
+        }
+        storage.session = None;
         storage.up_time = 0;
         if storage.status.is_available() {
-            storage.seen_changes = 0;
-            group.set_status(id.as_bytes(), StorageStatus::OFFLINE);
-            group.refresh(rule);
+            storage.forget_told();
+            group.set_status(id.as_bytes(), StorageStatus::OFFLINE, rule);
         }
     }
 
-    /// What time alone brings about: silent storages go offline, a lone tracker leads itself.
+    /// What time alone brings about: silent storages go offline, a lone tracker leads itself, a
+    /// silent trunk server is given up.
     pub fn tick(&mut self, now: i64) {
         let (rule, limit) = (self.rule(), super::config::secs(self.config.check_active_interval));
         for group in &mut self.groups {
-            let silent: Vec<StorageId> = group
-                .storages
-                .iter()
-                .filter(|storage| {
-                    storage.status == StorageStatus::ACTIVE
-                        && now - storage.stats.last_heart_beat_time > limit
-                })
-                .map(|storage| storage.id)
-                .collect();
-            for id in silent {
-                group.set_status(id.as_bytes(), StorageStatus::OFFLINE);
-                if let Some(storage) = group.storage_mut(id.as_bytes()) {
-                    storage.seen_changes = 0;
-                }
+            let silent = |storage: &Storage| {
+                storage.status == StorageStatus::ACTIVE
+                    && now - storage.stats.last_heart_beat_time > limit
+            };
+            while let Some(storage) = group.storages.iter_mut().find(|storage| silent(storage)) {
+                storage.forget_told();
+                let id = storage.id;
+                group.set_status(id.as_bytes(), StorageStatus::OFFLINE, rule);
             }
-            group.refresh(rule);
         }
-        if let ([me], None) = (self.trackers.as_slice(), &self.leadership.leader) {
-            self.leadership.leader = Some(me.clone());
-            self.leadership.is_me = true;
-            self.leadership.changes += 1;
-        }
+        self.lead_alone();
+        self.drop_silent_trunk_servers(now);
     }
 
     /// The text of `.tracker_status`.

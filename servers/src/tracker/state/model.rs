@@ -54,14 +54,20 @@ pub struct Storage {
     pub stats: StorageStats,
     /// The group's change counter as it was last told.
     pub seen_changes: u64,
+    /// The group's trunk change counter as it was last told.
+    pub seen_trunk_changes: u64,
+    /// The connection it joined on last; an older one that ends says nothing about it.
+    pub session: Option<u64>,
+    /// The sources that its files may name, read from `id` and `ips` once: queries compare them.
+    sources: [Option<Source>; 3],
 }
 
 impl Storage {
     /// A storage nothing is known about yet.
     pub fn new(id: StorageId, ips: Vec<String>, rw: RwMode) -> Self {
-        Self {
-            id,
-            ips,
+        let mut storage = Self {
+            id: StorageId::EMPTY,
+            ips: Vec::new(),
             rw,
             port: 0,
             status: StorageStatus::INIT,
@@ -80,7 +86,20 @@ impl Storage {
             current_write_path: 0,
             stats: StorageStats::default(),
             seen_changes: 0,
-        }
+            seen_trunk_changes: 0,
+            session: None,
+            sources: [None; 3],
+        };
+        storage.set_identity(id, ips);
+        storage
+    }
+
+    /// Sets id and addresses.
+    pub fn set_identity(&mut self, id: StorageId, ips: Vec<String>) {
+        let number = id.as_str().and_then(|id| id.parse().ok()).map(Source::Id);
+        let mut ipv4 = ips.iter().map(|ip| ip.parse::<Ipv4Addr>().ok().map(Source::Ip));
+        self.sources = [number, ipv4.next().flatten(), ipv4.next().flatten()];
+        (self.id, self.ips) = (id, ips);
     }
 
     /// The address shown to `peer`.
@@ -100,12 +119,12 @@ impl Storage {
 
     /// Whether a file's name says that it was uploaded here.
     pub fn is_source(&self, source: Source) -> bool {
-        match source {
-            Source::Id(id) => self.id.as_str().and_then(|own| own.parse().ok()) == Some(id),
-            Source::Ip(ip) => {
-                self.ips.iter().any(|own| own.parse::<Ipv4Addr>().is_ok_and(|own| own == ip))
-            }
-        }
+        self.sources.contains(&Some(source))
+    }
+
+    /// Makes the next change list tell everything again.
+    pub fn forget_told(&mut self) {
+        (self.seen_changes, self.seen_trunk_changes) = (0, 0);
     }
 
     fn is_writable(&self) -> bool {
@@ -158,6 +177,10 @@ pub struct Group {
     pub synced: Vec<Vec<i32>>,
     /// Raised by every change that storages must hear of.
     pub changes: u64,
+    /// Raised by every change of the trunk server.
+    pub trunk_changes: u64,
+    /// Unix seconds before which no trunk server is looked for again.
+    pub trunk_retry_at: i64,
 }
 
 impl Group {
@@ -183,6 +206,8 @@ impl Group {
             current_read_server: 0,
             synced: Vec::new(),
             changes: 0,
+            trunk_changes: 0,
+            trunk_retry_at: 0,
         }
     }
 
@@ -234,14 +259,13 @@ impl Group {
         self.sorted = sorted;
     }
 
-    /// Brings the sets of serving storages up to date; `true` when one changed.
-    pub fn refresh(&mut self, rule: StoreServer) -> bool {
+    /// Brings the sets of serving storages up to date.
+    pub fn refresh(&mut self, rule: StoreServer) {
         let filter = |wanted: fn(&Storage) -> bool| -> Vec<usize> {
             let wanted = |at: &usize| self.storages.get(*at).is_some_and(wanted);
             self.sorted.iter().copied().filter(wanted).collect()
         };
         let (readable, writable) = (filter(Storage::is_readable), filter(Storage::is_writable));
-        let changed = readable != self.readable || writable != self.writable;
         let priority = |at: &usize| self.storages.get(*at).map(|s| s.upload_priority);
         self.store_server = match rule {
             // `min_by_key` takes the first of equals.
@@ -249,16 +273,23 @@ impl Group {
             StoreServer::First | StoreServer::RoundRobin => writable.first().copied(),
         };
         (self.readable, self.writable) = (readable, writable);
-        changed
     }
 
-    /// Sets a storage's status and counts the change.
-    pub fn set_status(&mut self, id: &[u8], status: StorageStatus) {
+    /// Sets a storage's status, counts the change and brings the sets of serving storages up to
+    /// date, so that nobody is sent to a storage that has just left them.
+    pub fn set_status(&mut self, id: &[u8], status: StorageStatus, rule: StoreServer) {
         if let Some(storage) = self.storage_mut(id)
             && storage.status != status
         {
             storage.status = status;
             self.changes += 1;
+            self.refresh(rule);
         }
+    }
+
+    /// Sets or clears the trunk server and counts the change.
+    pub fn set_trunk_server(&mut self, id: Option<StorageId>) {
+        self.trunk_server = id;
+        self.trunk_changes += 1;
     }
 }

@@ -21,6 +21,9 @@ const REPORTS_PER_SAVE: u32 = 1000;
 const CHANGELOG_PIECE_MAX: usize = 8202;
 const CHANGELOG_PIECE: usize = 8182;
 
+/// The record that says: there is none.
+const NOBODY: Brief = Brief { status: 0, port: 0, id: StorageId::EMPTY, ip: IpField::EMPTY };
+
 impl ClusterState {
     /// The requests that only a storage may send that joined on this connection. The original
     /// crashes on 79 and 88 from anybody else; here they are refused like the others.
@@ -62,11 +65,10 @@ impl ClusterState {
         }
         storage.stats.last_heart_beat_time = now;
         if !body.is_empty() {
-            self.unsaved_reports += 1;
-            if self.unsaved_reports >= REPORTS_PER_SAVE {
-                self.unsaved_reports = 0;
+            self.unsaved_stats += 1;
+            if self.unsaved_stats >= REPORTS_PER_SAVE {
+                self.unsaved_stats = 0;
                 self.effects.servers = true;
-                self.effects.sync_times = true;
             }
         }
         self.activate(group, id)
@@ -83,8 +85,9 @@ impl ClusterState {
             StorageStatus::OFFLINE | StorageStatus::ONLINE | StorageStatus::RECOVERY
         );
         if serves {
-            group.set_status(id.as_bytes(), StorageStatus::ACTIVE);
-            group.refresh(rule);
+            group.set_status(id.as_bytes(), StorageStatus::ACTIVE, rule);
+            // It may be the trunk server that the group lacks.
+            group.trunk_retry_at = 0;
         }
         Ok(())
     }
@@ -175,7 +178,12 @@ impl ClusterState {
                 _ => accepted.iter().max().map_or(known, |newest| known.max(*newest)),
             };
         }
-        self.activate(name, id)
+        self.unsaved_sync_times += 1;
+        if self.unsaved_sync_times >= REPORTS_PER_SAVE {
+            self.unsaved_sync_times = 0;
+            self.effects.sync_times = true;
+        }
+        Ok(())
     }
 
     /// What the storage has not heard yet; only the leader tells (spec 03 §A3).
@@ -193,13 +201,19 @@ impl ClusterState {
             session.seen_leader_changes = self.leadership.changes;
             list.leader = Some(self.leader_brief());
         }
-        let peer = session.peer_text.clone();
+        let peer = &session.peer_text;
         let Some(group) = self.group_mut(name) else { return list };
-        let changes = group.changes;
+        let (changes, trunk_changes) = (group.changes, group.trunk_changes);
+        let trunk = group.trunk_server.and_then(|id| group.storage(id.as_bytes()));
+        let trunk = trunk.map(|storage| storage.brief(peer));
         let Some(storage) = group.storage_mut(id.as_bytes()) else { return list };
+        if storage.seen_trunk_changes != trunk_changes {
+            storage.seen_trunk_changes = trunk_changes;
+            list.trunk = Some(trunk.unwrap_or(NOBODY));
+        }
         if storage.seen_changes != changes {
             storage.seen_changes = changes;
-            list.servers = Some(group.in_order().map(|storage| storage.brief(&peer)).collect());
+            list.servers = Some(group.in_order().map(|storage| storage.brief(peer)).collect());
         }
         list
     }
@@ -255,8 +269,11 @@ impl ClusterState {
                 | StorageStatus::ACTIVE
                 | StorageStatus::RECOVERY,
             ) => return,
+            // What an operator removed stays removed, whatever a source says that was still
+            // filling it; the original would bring it back as OFFLINE.
+            Some(known) if known.is_gone() && !reported.is_gone() => return,
             Some(known) if reported.is_gone() || reported > known => {
-                group.set_status(brief.id.as_bytes(), reported);
+                group.set_status(brief.id.as_bytes(), reported, rule);
             }
             Some(_) => return,
             None => {
@@ -273,7 +290,6 @@ impl ClusterState {
                 group.add(storage);
             }
         }
-        group.refresh(rule);
         self.effects.servers = true;
     }
 
@@ -286,10 +302,11 @@ impl ClusterState {
         out: &mut BytesMut,
     ) -> Outcome {
         decode::<()>(body)?;
+        let rule = self.rule();
         let group = self.group_mut(name).ok_or(Status::ENOENT)?;
         let others = || group.storages.iter().filter(|storage| storage.id != id);
         if !others().any(|storage| storage.status.is_available()) {
-            group.set_status(id.as_bytes(), StorageStatus::ONLINE);
+            group.set_status(id.as_bytes(), StorageStatus::ONLINE, rule);
             self.effects.servers = true;
             return Ok(());
         }
@@ -299,7 +316,7 @@ impl ClusterState {
         let storage = group.storage_mut(id.as_bytes()).ok_or(Status::ENOENT)?;
         storage.sync_source = Some(source);
         storage.sync_until = now;
-        group.set_status(id.as_bytes(), StorageStatus::WAIT_SYNC);
+        group.set_status(id.as_bytes(), StorageStatus::WAIT_SYNC, rule);
         self.effects.servers = true;
         Some(SyncSource { id: source, until: now }).write(out);
         Ok(())
@@ -307,6 +324,7 @@ impl ClusterState {
 
     fn sync_notify(&mut self, name: &GroupName, id: StorageId, body: &[u8]) -> Outcome {
         let notify = decode::<SyncSource>(body)?;
+        let rule = self.rule();
         let group = self.group_mut(name).ok_or(Status::ENOENT)?;
         let storage = group.storage(id.as_bytes()).ok_or(Status::ENOENT)?;
         let (status, has_source) = (storage.status, storage.sync_source.is_some());
@@ -316,7 +334,7 @@ impl ClusterState {
                 StorageStatus::INIT | StorageStatus::WAIT_SYNC | StorageStatus::SYNCING
             );
             if waiting {
-                group.set_status(id.as_bytes(), StorageStatus::ONLINE);
+                group.set_status(id.as_bytes(), StorageStatus::ONLINE, rule);
                 self.effects.servers = true;
             }
             return Ok(());
@@ -326,7 +344,7 @@ impl ClusterState {
             return Err(Status::ENOENT);
         }
         if status == StorageStatus::INIT {
-            group.set_status(id.as_bytes(), StorageStatus::WAIT_SYNC);
+            group.set_status(id.as_bytes(), StorageStatus::WAIT_SYNC, rule);
         }
         let storage = group.storage_mut(id.as_bytes()).ok_or(Status::ENOENT)?;
         if !has_source {
@@ -374,7 +392,7 @@ impl ClusterState {
 
     fn change_status(&mut self, name: &GroupName, id: StorageId, body: &[u8]) -> Outcome {
         let wanted = StorageStatus(decode::<u8>(body)?);
-        if wanted.caption() == "UNKNOWN" {
+        if wanted == StorageStatus::NONE || wanted.caption() == "UNKNOWN" {
             return Err(Status::EINVAL);
         }
         let rule = self.rule();
@@ -385,8 +403,7 @@ impl ClusterState {
         }
         let serves = matches!(wanted, StorageStatus::ONLINE | StorageStatus::ACTIVE);
         let status = if serves { StorageStatus::OFFLINE } else { wanted };
-        group.set_status(id.as_bytes(), status);
-        group.refresh(rule);
+        group.set_status(id.as_bytes(), status, rule);
         self.effects.servers = true;
         Ok(())
     }
@@ -461,16 +478,22 @@ impl ClusterState {
         };
         let moved = group.index_of(old_id.as_bytes()).ok_or(Status::ENOENT)?;
         if let Some(storage) = group.storages.get_mut(moved) {
-            (storage.id, storage.ips) = (new_id, vec![new_ip.clone()]);
+            storage.set_identity(new_id, vec![new_ip.clone()]);
         }
         if let Some(storage) = group.storages.get_mut(left) {
-            (storage.id, storage.ips) = (old_id, vec![old_ip.clone()]);
+            storage.set_identity(old_id, vec![old_ip.clone()]);
             storage.status = StorageStatus::IP_CHANGED;
         }
         for storage in &mut group.storages {
             if storage.sync_source == Some(old_id) {
                 storage.sync_source = Some(new_id);
             }
+        }
+        if group.trunk_server == Some(old_id) {
+            group.set_trunk_server(Some(new_id));
+        }
+        if group.last_trunk_server == old_id {
+            group.last_trunk_server = new_id;
         }
         group.sort();
         group.refresh(rule);

@@ -77,7 +77,7 @@ impl ClusterState {
             }
             StoreLookup::RoundRobin => {
                 let at = self.scan_groups(false)?;
-                self.current_write_group = (at + 1) % self.groups.len().max(1);
+                self.current_write_group = (self.current_write_group + 1) % self.groups.len();
                 Ok(at)
             }
             StoreLookup::LoadBalance => self.scan_groups(true),
@@ -111,20 +111,21 @@ impl ClusterState {
             true => Some(start),
             false => order.find(|at| usable(at, false)),
         };
-        let found = match found {
-            Some(at) => Some(at),
+        let at = match found {
+            Some(at) => at,
             None if self.groups.iter().all(|group| group.writable.is_empty()) => {
                 return Err(Status::ENOENT);
             }
-            None if params.use_trunk_file => (0..count).find(|at| usable(at, true)),
-            None => None,
+            // Room in trunk files alone does not move the turn.
+            None if params.use_trunk_file => {
+                (0..count).find(|at| usable(at, true)).ok_or(Status::ENOSPC)?
+            }
+            None => return Err(Status::ENOSPC),
         };
-        let at = found.ok_or(Status::ENOSPC)?;
-        let has_paths = self.groups.get(at).is_some_and(|group| group.store_path_count > 0);
-        if !has_paths {
+        if self.groups.get(at).is_none_or(|group| group.store_path_count <= 0) {
             return Err(Status::ENOENT);
         }
-        self.current_write_group = at;
+        self.current_write_group = found.unwrap_or(start);
         Ok(at)
     }
 
@@ -149,14 +150,19 @@ impl ClusterState {
         };
         let source_first = self.config.download_source_first;
         let group = self.group_mut(&query.group).ok_or(Status::ENOENT)?;
-        let chosen = match command {
-            Command::QUERY_FETCH => vec![choose_reader(group, &file, &fresh, source_first)?],
-            Command::QUERY_UPDATE => vec![choose_updater(group, &file, rule)?],
-            _ => all_readers(group, &file, &fresh)?,
+        let one = match command {
+            Command::QUERY_FETCH => choose_reader(group, &file, &fresh, source_first)?,
+            Command::QUERY_UPDATE => choose_updater(group, &file, rule)?,
+            _ => {
+                let all = all_readers(group, &file, &fresh)?;
+                let servers = all.iter().filter_map(|at| group.at(*at));
+                let servers = servers.map(|storage| addr(storage, session));
+                FetchTargets::write_parts(width, group.name, servers, out);
+                return Ok(());
+            }
         };
-        let servers = chosen.into_iter().filter_map(|at| group.at(at));
-        let servers = servers.map(|storage| addr(storage, session)).collect();
-        FetchTargets { width, group: group.name, servers }.write(out);
+        let server = addr(group.at(one).ok_or(Status::ENOENT)?, session);
+        FetchTargets::write_parts(width, group.name, std::iter::once(server), out);
         Ok(())
     }
 }

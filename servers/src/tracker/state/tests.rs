@@ -1,4 +1,5 @@
 //! The rules of the specification, one by one, and the recordings of the original.
+#![allow(clippy::cast_possible_truncation)]
 
 use super::*;
 use crate::tracker::config::StoreLookup;
@@ -57,6 +58,11 @@ impl Cluster {
         let session = Session::new(id, ip.parse().unwrap(), "10.77.0.1".parse().unwrap());
         self.sessions.push(session);
         self.sessions.len() - 1
+    }
+
+    fn hang_up(&mut self, session: usize) {
+        let session = self.sessions[session].clone();
+        self.state.disconnected(&session);
     }
 
     fn raw(&mut self, session: usize, command: Command, body: &[u8]) -> Result<BytesMut, Status> {
@@ -142,7 +148,7 @@ impl Cluster {
 
 fn name(source: &str, created: i64, size: SizeField) -> Name {
     let source = Source::Ip(source.parse().unwrap());
-    let stamp = Stamp { source, created: created as i32, size, crc32: 1 };
+    let stamp = Stamp { source, created: i32::try_from(created).unwrap(), size, crc32: 1 };
     logic_name(0, (0, 0), &stamp, tail("txt".try_into().unwrap(), 1))
 }
 
@@ -254,7 +260,7 @@ fn fresh_files_are_read_where_they_are() {
     assert_eq!(cluster.fetch(Command::QUERY_FETCH_ALL, fresh).unwrap(), ["10.77.0.3"]);
     // The third reports that everything of the second up to a second later has arrived.
     let source = "10.77.0.3".try_into().unwrap();
-    let report = vec![SyncedUntil { source, timestamp: (NOW + 1) as i32 }];
+    let report = vec![SyncedUntil { source, timestamp: i32::try_from(NOW + 1).unwrap() }];
     cluster.call(2, Command::SYNC_REPORT, report).unwrap();
     let all = cluster.fetch(Command::QUERY_FETCH_ALL, fresh).unwrap();
     assert_eq!(all, ["10.77.0.3", "10.77.0.4"]);
@@ -270,7 +276,7 @@ fn fresh_files_are_read_where_they_are() {
 fn a_file_counts_as_there_when_the_time_to_copy_it_is_over() {
     let mut cluster = Cluster::new(|_| {}).with_storages("group1", 2, 2);
     let source = "10.77.0.2".try_into().unwrap();
-    let report = vec![SyncedUntil { source, timestamp: (NOW - 1) as i32 }];
+    let report = vec![SyncedUntil { source, timestamp: i32::try_from(NOW - 1).unwrap() }];
     cluster.call(1, Command::SYNC_REPORT, report).unwrap();
     let file = normal("10.77.0.2", NOW);
     let all = |cluster: &mut Cluster| cluster.fetch(Command::QUERY_FETCH_ALL, file).unwrap().len();
@@ -309,8 +315,7 @@ fn changes_go_to_the_source_or_where_uploads_go() {
     let mut cluster = Cluster::new(|_| {}).with_storages("group1", 2, 2);
     let file = normal("10.77.0.3", NOW);
     assert_eq!(cluster.fetch(Command::QUERY_UPDATE, file).unwrap(), ["10.77.0.3"]);
-    let session = cluster.sessions[1].clone();
-    cluster.state.disconnected(&session);
+    cluster.hang_up(1);
     assert_eq!(cluster.fetch(Command::QUERY_UPDATE, file).unwrap(), ["10.77.0.2"]);
     let short: Name = "M00/00/00/abcdefghijk".try_into().unwrap();
     assert_eq!(cluster.fetch(Command::QUERY_FETCH, short), Err(Status::EINVAL));
@@ -349,8 +354,7 @@ fn a_storage_lives_through_its_states() {
     }
     cluster.beat(new);
     assert_eq!(cluster.status_of("group1", "10.77.0.3"), StorageStatus::ACTIVE);
-    let session = cluster.sessions[new].clone();
-    cluster.state.disconnected(&session);
+    cluster.hang_up(new);
     assert_eq!(cluster.status_of("group1", "10.77.0.3"), StorageStatus::OFFLINE);
     let again = cluster.connect("10.77.0.3");
     let joined = cluster.join(again, "group1", |join| join.init_flag = 0).unwrap();
@@ -433,8 +437,7 @@ fn deleting_storages_and_groups_follows_their_state() {
     assert_eq!(cluster.call(0, delete, member("10.77.0.7")), Err(Status::ENOENT));
     assert_eq!(cluster.call(0, delete, member("")), Err(Status::EINVAL));
     assert_eq!(cluster.call(0, Command::DELETE_GROUP, group), Err(Status::EBUSY));
-    let session = cluster.sessions[1].clone();
-    cluster.state.disconnected(&session);
+    cluster.hang_up(1);
     cluster.state.take_effects();
     assert!(cluster.call(0, delete, member("10.77.0.3")).is_ok());
     assert_eq!(cluster.call(0, delete, member("10.77.0.3")), Err(Status::EALREADY));
@@ -446,6 +449,10 @@ fn deleting_storages_and_groups_follows_their_state() {
     let log = cluster.call(0, Command::CHANGELOG, None::<()>).unwrap();
     assert_eq!(log, format!("{NOW} group1 10.77.0.3 4 \n").as_bytes());
     assert!(cluster.call(0, Command::CHANGELOG, None::<()>).unwrap().is_empty(), "told once");
+    let fresh = cluster.connect("10.77.0.9");
+    cluster.join(fresh, "group1", |_| {}).unwrap();
+    let log = cluster.call(fresh, Command::CHANGELOG, None::<()>).unwrap();
+    assert!(log.is_empty(), "what happened before it does not concern a new storage");
     let empty: GroupName = "empty".try_into().unwrap();
     cluster.state.groups.insert(0, Group::new(empty));
     assert!(cluster.call(0, Command::DELETE_GROUP, empty).is_ok());
@@ -493,3 +500,8 @@ fn lists_show_groups_storages_and_space() {
 }
 
 mod golden;
+mod leader;
+mod restart;
+mod selection;
+mod transitions;
+mod trunk;

@@ -1,0 +1,30 @@
+# Everything that is checked, tested or generated has a verb here; CI calls nothing else.
+.PHONY: check test interop bless fuzz bench
+
+# Formatting, lints, documentation, and the core without sockets.
+check:
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo build -p fdfs-core --no-default-features --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	tests/arrows.sh
+
+# Everything that needs only Rust.
+test:
+	cargo test --workspace --no-fail-fast
+
+# Existing clients of other projects against our servers; installs them first.
+interop:
+	tests/interop/setup.sh
+	cargo test -p fdfs-tests --test interop -- --ignored --nocapture
+
+# Writes generated files anew.
+bless:
+	BLESS=1 cargo test -p fdfs-servers --test documents
+
+# Each decoder under the coverage-guided fuzzer; needs a nightly toolchain and cargo-fuzz.
+RUNS ?= 10000000
+fuzz:
+	cd core && for target in frame file_id ini; do \
+		cargo +nightly fuzz run $$target -- -runs=$(RUNS) -max_len=4096 || exit 1; \
+	done

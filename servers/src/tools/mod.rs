@@ -1,0 +1,3 @@
+//! The subcommands of `fdfs`, one file each.
+
+pub mod demo;
