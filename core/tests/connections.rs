@@ -260,6 +260,41 @@ async fn a_storage_with_two_addresses_is_tried_at_both_and_the_last_good_one_fir
 }
 
 #[tokio::test]
+async fn the_other_addresses_can_be_learnt_from_a_tracker() {
+    let storage = fake(|_, _, _| ok(info(3))).await;
+    let port = storage.addr.port();
+    let server = fake::server_at(format!("10.255.0.9:{port}").parse().unwrap());
+    let tracker = fake(move |command, body, _| match command {
+        Command::FETCH_STORAGE_IDS => {
+            // One line at a time, to be asked for more.
+            let lines = [
+                "100001 group1 127.0.0.88:1\n".into(),
+                format!("100002 group1 10.255.0.9,127.0.0.1:{port}\n"),
+            ];
+            let line: &String = &lines[usize::from(body[3])];
+            let lines = fdfs_core::wire::Rest(line.clone().into_bytes());
+            ok(fdfs_core::protocol::tracker::StorageIdLines { total: 2, count: 1, lines })
+        }
+        _ => {
+            let group = "group1".try_into().unwrap();
+            let servers = vec![server];
+            ok(fdfs_core::protocol::tracker::FetchTargets { width: AddrWidth::V6, group, servers })
+        }
+    })
+    .await;
+    let mut options = options(&[tracker.addr]);
+    options.addresses_from_tracker = true;
+    options.last_address_first = true;
+    // Whether the other host refuses or keeps silent depends on the network.
+    options.connect_timeout = Duration::from_millis(200);
+    let client = options.connect();
+    for _ in 0..3 {
+        assert_eq!(client.stat(&id()).await.unwrap().size, 3);
+    }
+    assert_eq!(tracker.requests(), 3 + 2, "the table is asked for once");
+}
+
+#[tokio::test]
 async fn a_storage_that_cannot_be_reached_is_passed_over_when_others_have_the_file() {
     let storage = fake(|_, _, _| ok(info(3))).await;
     let (dead, alive) = (fake::server_at(fake::dead().await), fake::server_at(storage.addr));

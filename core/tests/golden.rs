@@ -1,11 +1,6 @@
 //! Every frame recorded from the original decodes and encodes again to the same bytes, and
 //! damaged frames never panic.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    missing_docs
-)]
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use fdfs_core::protocol::frame::{Decoder, Event, HEADER_LEN, Header};

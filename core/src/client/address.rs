@@ -1,8 +1,11 @@
 //! Where servers are, and where they really are.
 
+use crate::config::{ConfigError, StorageIds};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fmt;
+use std::net::ToSocketAddrs as _;
+use std::path::Path;
 use std::str::FromStr;
 
 /// Where a server is.
@@ -93,6 +96,32 @@ impl AddressMap {
             None => ServerAddress { host: host.to_owned(), port },
         }
     }
+}
+
+/// The other address of each storage that has two, from a file of storage ids.
+pub(super) fn other_addresses_in_file(path: &Path) -> Result<HashMap<String, String>> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::new(ErrorKind::Config, format!("reading {}", path.display())).with_source(error)
+    })?;
+    let others = other_addresses(&String::from_utf8_lossy(&bytes));
+    Ok(others.map_err(|error| error.at(&path.display().to_string()))?)
+}
+
+/// The same from lines as trackers send them.
+pub(super) fn other_addresses(lines: &str) -> Result<HashMap<String, String>, ConfigError> {
+    let mut resolve = |host: &str| {
+        let addrs = (host, 0).to_socket_addrs().into_iter().flatten();
+        addrs.map(|addr| addr.ip().to_string()).collect()
+    };
+    let ids = StorageIds::parse(lines, &mut resolve)?;
+    let mut others = HashMap::new();
+    for storage in ids.iter() {
+        if let [first, second] = &storage.ips[..] {
+            others.insert(first.clone(), second.clone());
+            others.insert(second.clone(), first.clone());
+        }
+    }
+    Ok(others)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One call: finding the server for a request, and trying again where that is safe.
 
-use super::address::ServerAddress;
+use super::address::{ServerAddress, other_addresses};
 use super::content::Content;
 use super::types::UploadTarget;
 use super::{Inner, Progress};
@@ -8,13 +8,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
 use crate::net::{Limits, Pooled, Refusal};
 use crate::protocol::address::ServerAddr;
-use crate::protocol::tracker::{FetchTargets, FileQuery, StoreTarget};
+use crate::protocol::tracker::{
+    FetchStorageIds, FetchTargets, FileQuery, StorageIdLines, StoreTarget,
+};
 use crate::protocol::{Command, Group};
 use crate::route::{Rotation, may_ask_another, pause, repeats};
 use crate::wire::Wire;
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::sync::PoisonError;
+
+/// Bytes of the table of storage ids that are read at most.
+const STORAGE_IDS_LEN_MAX: usize = 4 << 20;
 
 /// Which storage a tracker is asked for (spec 01 §9.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,18 +285,42 @@ impl Call<'_> {
         Err(last)
     }
 
+    /// Lends a connection to a storage, at whichever of its addresses it can be reached.
     async fn lend(&self, server: &ServerAddress) -> Result<Pooled, Refusal> {
-        let lent = self.client.lend(server, &self.limits).await;
-        match &lent {
-            Ok(conn) => {
-                self.span.record("server.address", conn.peer());
+        let mut lent = self.client.lend(server, &self.limits).await;
+        if let Err(Refusal::Connect(error)) = &lent {
+            tracing::debug!(parent: &self.span, %error, "storage cannot be reached");
+            if self.client.options.addresses_from_tracker
+                && self.client.learnt_addresses.get().is_none()
+                && self.client.learnt_addresses.get_or_try_init(|| self.learn()).await.is_ok()
+            {
+                lent = self.client.lend(server, &self.limits).await;
             }
-            Err(Refusal::Connect(error)) => {
-                tracing::debug!(parent: &self.span, %error, "storage cannot be reached");
-            }
-            Err(Refusal::Pool(_)) => {}
+        }
+        if let Ok(conn) = &lent {
+            self.span.record("server.address", conn.peer());
         }
         lent
+    }
+
+    /// The other addresses of storages with two, from the tracker's table of storage ids; none
+    /// when storages have no ids there.
+    async fn learn(&self) -> Result<HashMap<String, String>> {
+        let (mut start, mut lines) = (0, Vec::new());
+        loop {
+            let request = FetchStorageIds { start, allow_empty: 1 };
+            let piece: StorageIdLines =
+                self.on_tracker(Command::FETCH_STORAGE_IDS, &request).await?;
+            lines.extend_from_slice(&piece.lines.0);
+            start = start.saturating_add(piece.count.max(0));
+            if piece.count <= 0 || start >= piece.total || lines.len() > STORAGE_IDS_LEN_MAX {
+                break;
+            }
+        }
+        if lines.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(other_addresses(&String::from_utf8_lossy(&lines))?)
     }
 }
 

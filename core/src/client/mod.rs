@@ -52,6 +52,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::OnceCell;
 
 /// Connections unused for longer than this are tested before use.
 const TEST_AFTER: Duration = Duration::from_secs(5);
@@ -72,6 +73,8 @@ struct Inner {
     rotation: Mutex<Rotation>,
     /// Of storages with two addresses, the one that worked last, by the one the tracker names.
     worked_last: Mutex<HashMap<ServerAddress, ServerAddress>>,
+    /// Other addresses of storages as a tracker tells them.
+    learnt_addresses: OnceCell<HashMap<String, String>>,
     epoch: Instant,
     /// For choosing pauses; any sequence will do.
     chance: AtomicU64,
@@ -85,7 +88,8 @@ impl Inner {
 
     /// Lends a connection to a server, at its other address when the first cannot be reached.
     async fn lend(&self, named: &ServerAddress, limits: &Limits) -> Result<Pooled, Refusal> {
-        let Some(other) = self.options.other_addresses.get(&named.host) else {
+        let learnt = || self.learnt_addresses.get().and_then(|others| others.get(&named.host));
+        let Some(other) = self.options.other_addresses.get(&named.host).or_else(learnt) else {
             return self.pool.get(&named.host, named.port, limits).await;
         };
         let other = ServerAddress { host: other.clone(), port: named.port };
@@ -131,6 +135,7 @@ impl Client {
         let inner = Inner {
             rotation: Mutex::new(Rotation::new(options.trackers.len(), first)),
             worked_last: Mutex::default(),
+            learnt_addresses: OnceCell::new(),
             options,
             pool,
             epoch: Instant::now(),

@@ -1,14 +1,15 @@
 //! What a client and its calls can be told.
 
+use super::address::other_addresses_in_file;
 use super::{AddressMap, Client};
-use crate::config::{ClientConfig, Ini, Source, StorageIds, TrackerAddr};
+use crate::config::{ClientConfig, Ini, Source, TrackerAddr};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::generate::is_ext;
 use crate::net::Cancel;
 use crate::protocol::EXT_LEN;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct ClientOptions {
     pub address_map: AddressMap,
     /// Other addresses of storages, by address: storages with two are tried at both.
     pub other_addresses: HashMap<String, String>,
+    /// Ask a tracker for the other addresses of storages when one cannot be reached.
+    pub addresses_from_tracker: bool,
     /// Of a storage with two addresses, begin with the one that worked last instead of the one
     /// that the tracker named.
     pub last_address_first: bool,
@@ -82,6 +85,7 @@ impl ClientOptions {
             retries: 2,
             address_map: AddressMap::default(),
             other_addresses: HashMap::new(),
+            addresses_from_tracker: false,
             last_address_first: false,
             token_secret: None,
         })
@@ -99,8 +103,9 @@ impl ClientOptions {
         if config.keys.use_storage_id && !config.keys.load_fdfs_parameters_from_tracker {
             let ids = config.keys.storage_ids_filename.unwrap_or_default();
             let folder = path.as_ref().parent().unwrap_or(Path::new(""));
-            options.other_addresses = other_addresses(&folder.join(ids))?;
+            options.other_addresses = other_addresses_in_file(&folder.join(ids))?;
         }
+        options.addresses_from_tracker = config.keys.load_fdfs_parameters_from_tracker;
         options.trackers = config.trackers;
         options.connect_timeout = config.keys.connect_timeout;
         options.io_timeout = config.keys.network_timeout;
@@ -129,27 +134,6 @@ impl fmt::Debug for ClientOptions {
             .field("token_secret", &self.token_secret.as_ref().map(|_| "***"))
             .finish_non_exhaustive()
     }
-}
-
-/// The other address of each storage that has two, from the file of storage ids.
-fn other_addresses(path: &Path) -> Result<HashMap<String, String>> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Error::new(ErrorKind::Config, format!("reading {}", path.display())).with_source(error)
-    })?;
-    let mut resolve = |host: &str| {
-        let addrs = (host, 0).to_socket_addrs().into_iter().flatten();
-        addrs.map(|addr| addr.ip().to_string()).collect()
-    };
-    let ids = StorageIds::parse(&String::from_utf8_lossy(&bytes), &mut resolve);
-    let ids = ids.map_err(|error| error.at(&path.display().to_string()))?;
-    let mut others = HashMap::new();
-    for storage in ids.iter() {
-        if let [first, second] = &storage.ips[..] {
-            others.insert(first.clone(), second.clone());
-            others.insert(second.clone(), first.clone());
-        }
-    }
-    Ok(others)
 }
 
 /// Configuration files on disk. A client needs no addresses of its own.

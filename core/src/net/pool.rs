@@ -174,6 +174,9 @@ impl Pool {
         let server = self.server(host, port).map_err(Refusal::Pool)?;
         let permit = {
             let _waiting = Waiting::new(&server.waiting);
+            if server.permits.available_permits() == 0 {
+                tracing::debug!(server.address = host, "all connections are in use, waiting");
+            }
             let own = Some(("pool wait", self.options.wait));
             let acquiring = server.permits.clone().acquire_owned();
             let acquired = limits.run("all connections are in use", own, acquiring).await;
