@@ -15,8 +15,7 @@ use fdfs_core::file_id::{LogicName, Source};
 use fdfs_core::protocol::{Group, Name, Status, StorageId};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who this storage is, as the trackers told it.
 #[derive(Debug, Clone)]
@@ -53,7 +52,9 @@ pub struct Engine {
     /// The time.
     pub clock: Arc<dyn Clock>,
     stat_file: PathBuf,
-    saved_changes: AtomicU64,
+    /// The change counter as last saved. Held while the statistics are saved: two savers would share
+    /// one temporary file.
+    saved_changes: Mutex<u64>,
 }
 
 impl Engine {
@@ -96,18 +97,18 @@ impl Engine {
             disk,
             clock,
             stat_file,
-            saved_changes: AtomicU64::new(0),
+            saved_changes: Mutex::new(0),
         })
     }
 
     /// Saves `storage_stat.dat` when anything has changed.
     pub fn save_stats(&self) -> io::Result<()> {
+        let mut saved = self.saved_changes.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = self.stats.changes();
-        if self.saved_changes.load(Ordering::Relaxed) == changes {
-            return Ok(());
+        if *saved != changes {
+            safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())?;
+            *saved = changes;
         }
-        safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())?;
-        self.saved_changes.store(changes, Ordering::Relaxed);
         Ok(())
     }
 
