@@ -9,7 +9,7 @@ use super::link::{
     Link, StartupError, ask_group, ask_ids, ask_ips, ask_own_id, ask_params, report_ip,
     run_reporter,
 };
-use super::orphans::{RunningMark, check};
+use super::orphans::{RunningMark, Suspects, check};
 use super::{clock::Clock as _, serve};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
@@ -64,7 +64,7 @@ impl RunningStorage {
         let engine = Arc::new(Engine::open(&config, identity, params, ids, disk, clock)?);
         check_marks(&config, &engine, &mut flag, &own_ip, port)?;
         flag.save(&base_path)?;
-        let (mark, unclean_since) = RunningMark::set(&base_path)?;
+        let (mark, suspects) = RunningMark::set(&base_path)?;
         let server = serve_on(bound, &config, &engine);
         let link = Link::new(engine, config, flag, port, server.counts());
         let mut running = Self {
@@ -75,11 +75,11 @@ impl RunningStorage {
             stop: watch::Sender::new(false),
             mark,
         };
-        running.start_jobs(unclean_since);
+        running.start_jobs(suspects);
         Ok(running)
     }
 
-    fn start_jobs(&mut self, unclean_since: Option<i64>) {
+    fn start_jobs(&mut self, suspects: Option<Suspects>) {
         for index in 0..self.link.tracker_count() {
             self.reporters.spawn(run_reporter(self.link.clone(), index, self.stop.subscribe()));
         }
@@ -96,10 +96,10 @@ impl RunningStorage {
                 tracing::error!(%error, "cannot sync the binlog");
             });
         }));
-        if let Some(since) = unclean_since {
+        if let Some(suspects) = suspects {
             let engine = self.link.engine.clone();
             self.jobs.spawn(async move {
-                let done = tokio::task::spawn_blocking(move || check(&engine, since)).await;
+                let done = tokio::task::spawn_blocking(move || check(&engine, suspects)).await;
                 match done {
                     Ok(Ok(_)) => tracing::info!("checked the files of the last run"),
                     Ok(Err(error)) => tracing::error!(%error, "cannot check the last run's files"),
