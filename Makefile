@@ -1,5 +1,5 @@
 # Everything that is checked, tested or generated has a verb here; CI calls nothing else.
-.PHONY: check test interop bless fuzz bench
+.PHONY: check test interop bless fuzz
 
 # Formatting, lints, documentation, and the core without sockets.
 check:
@@ -20,7 +20,8 @@ interop:
 
 # Writes generated files anew.
 bless:
-	BLESS=1 cargo test -p fdfs-servers --test documents
+	BLESS=1 cargo test -p fdfs-core --test documents
+	BLESS=1 cargo test -p fdfs-servers --test config_docs
 
 # Each decoder under the coverage-guided fuzzer; needs a nightly toolchain and cargo-fuzz.
 RUNS ?= 10000000

@@ -45,7 +45,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_checked_for_content_and_age() {
+    fn known_tokens_are_made_and_accepted_and_their_look_alikes_are_not() {
+        let vectors = include_str!("../../tests/vectors/tokens.tsv");
+        let mut count = 0;
+        for line in vectors.lines().skip(1) {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [_, file, secret, time, token] = fields[..] else { panic!("columns: {line}") };
+            let time = time.parse().unwrap();
+            assert_eq!(make(file, time, secret), token, "{line}");
+            assert!(check(token, file, time, secret, time, 0), "{line}");
+            assert!(!check(&token.to_uppercase(), file, time, secret, time, 0), "{line}");
+            assert!(!check(&token[..31], file, time, secret, time, 0), "{line}");
+            assert!(!check(&format!("{token}0"), file, time, secret, time, 0), "{line}");
+            count += 1;
+        }
+        assert_eq!(count, 8);
+    }
+
+    #[test]
+    fn tokens_expire_unless_their_time_is_zero() {
         let name = "M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml";
         // Computed with md5sum over the three parts.
         assert_eq!(make("abc", 0, ""), "577571be4de9dcce85a041ba0410f29f");

@@ -237,6 +237,18 @@ impl<const N: usize> Text<N> {
         Some(Self { bytes, len: u8::try_from(text.len()).ok()? })
     }
 
+    /// The parts in one; `None` when that is longer than `N` bytes.
+    pub fn concat(parts: &[&[u8]]) -> Option<Self> {
+        let mut bytes = [0; N];
+        let mut len = 0;
+        for part in parts {
+            let end = len + part.len();
+            bytes.get_mut(len..end)?.copy_from_slice(part);
+            len = end;
+        }
+        Some(Self { bytes, len: u8::try_from(len).ok()? })
+    }
+
     /// The bytes of the text.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len()).unwrap_or_default()

@@ -1,7 +1,12 @@
 //! The base64 of file names: `A–Z a–z 0–9 - _`, without padding (spec 02 §2).
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, URL_SAFE_NO_PAD};
+
+/// Trailing bits of the last character are ignored, as every FastDFS program ignores them.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// Characters that 20 bytes become.
 pub(super) const STAMP_CHARS: usize = 27;
@@ -21,36 +26,8 @@ pub(super) fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
 pub(super) fn decode<const N: usize>(chars: &[u8]) -> Option<[u8; N]> {
     // The decoder wants room for whole groups of three.
     let mut bytes = [0; 24];
-    let len = lenient(chars, &mut bytes)?;
+    let len = LENIENT.decode_slice(chars, &mut bytes).ok()?;
     bytes.get(..len)?.first_chunk::<N>().copied().filter(|_| len == N)
-}
-
-/// Trailing bits of the last character are ignored, as every FastDFS program ignores them.
-fn lenient(chars: &[u8], bytes: &mut [u8; 24]) -> Option<usize> {
-    let mut len = 0;
-    let (mut bits, mut pending) = (0u32, 0u32);
-    for char in chars {
-        pending = (pending << 6) | u32::from(value(*char)?);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            let [.., byte] = (pending >> bits).to_be_bytes();
-            *bytes.get_mut(len)? = byte;
-            len += 1;
-        }
-    }
-    Some(len)
-}
-
-fn value(char: u8) -> Option<u8> {
-    match char {
-        b'A'..=b'Z' => Some(char - b'A'),
-        b'a'..=b'z' => Some(char - b'a' + 26),
-        b'0'..=b'9' => Some(char - b'0' + 52),
-        b'-' => Some(62),
-        b'_' => Some(63),
-        _ => None,
-    }
 }
 
 /// The storage id of an IPv6 address where ids are not in use: its checksum, encoded

@@ -1,6 +1,6 @@
 //! Making names (spec 02 §4 to §6).
 
-use super::alphabet::STAMP_CHARS;
+use super::logic_name::{LogicName, TrunkPlace};
 use super::stamp::Stamp;
 use crate::protocol::{EXT_LEN, Ext, Name};
 
@@ -32,25 +32,59 @@ pub fn tail(ext: Ext, random: u64) -> [u8; TAIL_LEN] {
     tail
 }
 
+/// Whether a name ends as [`tail`] ends one.
+pub(super) fn is_generated_tail(tail: &[u8]) -> bool {
+    let dot = tail.iter().position(|byte| *byte == b'.');
+    let digits = tail.get(..dot.unwrap_or(tail.len())).unwrap_or_default();
+    // A dot at the very end has no extension behind it.
+    tail.len() == TAIL_LEN && dot != Some(TAIL_LEN - 1) && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// Two upper-case digits.
+pub(super) fn hex(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|nibble| match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'A' + nibble - 10,
+    })
+}
+
+/// `Mxx/HH/HH/`.
+fn path(store_path: u8, (high, low): (u8, u8)) -> [u8; 10] {
+    let ([a, b], [c, d], [e, f]) = (hex(store_path), hex(high), hex(low));
+    [b'M', a, b, b'/', c, d, b'/', e, f, b'/']
+}
+
 /// `Mxx/HH/HH/` and the base name.
 pub fn logic_name(
     store_path: u8,
-    (high, low): (u8, u8),
+    directories: (u8, u8),
     stamp: &Stamp,
     tail: [u8; TAIL_LEN],
 ) -> Name {
-    let hex = |byte: u8| {
-        let digit = |nibble: u8| b"0123456789ABCDEF".get(usize::from(nibble)).copied();
-        [digit(byte >> 4).unwrap_or(b'0'), digit(byte & 15).unwrap_or(b'0')]
-    };
-    let ([a, b], [c, d], [e, f]) = (hex(store_path), hex(high), hex(low));
-    let path = [b'M', a, b, b'/', c, d, b'/', e, f, b'/'];
-    let mut name = [0; 10 + STAMP_CHARS + TAIL_LEN];
-    let stamp = stamp.encode();
-    for (to, from) in name.iter_mut().zip(path.iter().chain(&stamp).chain(&tail)) {
-        *to = *from;
-    }
-    Name::new(&name).unwrap_or_default()
+    let parts: [&[u8]; 3] = [&path(store_path, directories), &stamp.encode(), &tail];
+    // 44 characters always fit.
+    Name::concat(&parts).unwrap_or_default()
+}
+
+/// The name of a file within a trunk file; the directories are the trunk file's (spec 02 §6).
+pub fn trunk_name(
+    store_path: u8,
+    directories: (u8, u8),
+    stamp: &Stamp,
+    place: TrunkPlace,
+    tail: [u8; TAIL_LEN],
+) -> Name {
+    let parts: [&[u8]; 4] =
+        [&path(store_path, directories), &stamp.encode(), &place.encode(), &tail];
+    // 60 characters always fit.
+    Name::concat(&parts).unwrap_or_default()
+}
+
+/// The name that an appender file gets when it becomes a normal one: store path, directories and
+/// tail stay (spec 02 §11.12). `None` for names without the appender mark.
+pub fn regenerated_name(old: &LogicName<'_>, stamp: &Stamp) -> Option<Name> {
+    let tail = old.has_appender_mark().then(|| old.tail().first_chunk::<TAIL_LEN>().copied())??;
+    Some(logic_name(old.store_path(), old.directories(), stamp, tail))
 }
 
 /// The directories of a new file when they are chosen by hash (`file_distribute_path_mode` 1).
@@ -99,6 +133,9 @@ mod tests {
             [("txt", "100.txt"), ("tar.gz", ".tar.gz"), ("", "1000000"), (".x", "1000..x")]
         {
             assert_eq!(tail(ext.try_into().unwrap(), 1), expected.as_bytes(), "{ext}");
+        }
+        for ext in ["", "a", "ab", "txt", "jpeg", "xhtml", "tar.gz", ".", "..", ".x"] {
+            assert!(is_generated_tail(&tail(ext.try_into().unwrap(), u64::MAX)), "{ext}");
         }
         assert!(is_ext(b"tar.gz") && !is_ext(b"../a") && !is_ext(b"7letter") && !is_ext(b"a b"));
     }

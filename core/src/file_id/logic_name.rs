@@ -1,8 +1,10 @@
 //! Logic names, checked as a storage checks them (spec 02 §9, §10).
 
-use super::alphabet::{STAMP_CHARS, TRUNK_CHARS, decode};
+use super::alphabet::{STAMP_CHARS, TRUNK_CHARS, decode, encode};
+use super::generate::{TAIL_LEN, hex, is_generated_tail};
 use super::stamp::Stamp;
-use crate::protocol::NAME_LEN_MAX;
+use crate::protocol::{NAME_LEN_MAX, Name};
+use crate::wire::Text;
 
 /// Why a name is no logic name; servers answer status 22.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +47,31 @@ pub struct TrunkPlace {
     pub size: u32,
 }
 
+impl TrunkPlace {
+    /// The 16 characters behind the stamp.
+    pub fn encode(self) -> [u8; TRUNK_CHARS] {
+        let mut bytes = [0; 12];
+        let fields = [self.file_id, self.offset, self.size].map(u32::to_be_bytes);
+        for (to, from) in bytes.iter_mut().zip(fields.iter().flatten()) {
+            *to = *from;
+        }
+        encode(&bytes)
+    }
+
+    /// Reads 16 characters.
+    pub fn decode(chars: &[u8]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = decode::<12>(chars)?;
+        Some(Self {
+            file_id: u32::from_be_bytes([a, b, c, d]),
+            offset: u32::from_be_bytes([e, f, g, h]),
+            size: u32::from_be_bytes([i, j, k, l]),
+        })
+    }
+}
+
+/// Longest name of a metadata file.
+pub const METADATA_NAME_LEN_MAX: usize = NAME_LEN_MAX + 2;
+
 const NORMAL_LEN: usize = 44;
 const TRUNK_LEN: usize = 60;
 
@@ -60,8 +87,10 @@ pub struct LogicName<'n> {
 impl<'n> LogicName<'n> {
     /// Checks `name` by the rules of a storage.
     ///
-    /// Stricter than the original in two ways that no name made by a server notices: bytes that
-    /// would end a line or a field of the binlog are refused, and so are the names `.` and `..`.
+    /// Stricter than the original in ways that no name made by a server notices. Bytes that would
+    /// end a line or a field of the binlog are refused, or a request could forge its records. The
+    /// names `.` and `..` are refused as they are no files, NUL and more than 127 characters as
+    /// they crash the original (spec 01 Q6), and what is not UTF-8 as no client can show it.
     pub fn parse(name: &'n [u8]) -> Result<Self, NameError> {
         if !(11..=NAME_LEN_MAX).contains(&name.len()) {
             return Err(NameError::Length);
@@ -89,6 +118,21 @@ impl<'n> LogicName<'n> {
     /// The name as it came.
     pub fn as_bytes(&self) -> &'n [u8] {
         self.name
+    }
+
+    /// The name with its store path written `M00/` to `MFF/`. As it came it may hold a blank
+    /// there (`M 0/`), which a binlog record must not.
+    pub fn canonical(&self) -> Name {
+        let [high, low] = hex(self.store_path);
+        let name = Name::concat(&[&[b'M', high, low, b'/'], self.true_name.as_bytes()]);
+        // Too long only without store path and with more than 123 characters: nothing to rewrite.
+        name.or_else(|| Name::new(self.name)).unwrap_or_default()
+    }
+
+    /// The name of the metadata file, below the `data` directory like [`Self::true_name`]
+    /// (spec 02 §7.3).
+    pub fn metadata_name(&self) -> Text<METADATA_NAME_LEN_MAX> {
+        Text::concat(&[self.true_name.as_bytes(), b"-m"]).unwrap_or_default()
     }
 
     /// 0-based index of the store path.
@@ -126,17 +170,20 @@ impl<'n> LogicName<'n> {
     }
 
     /// What kind of file this is.
+    ///
+    /// Servers make names of exactly 44 or, in trunk files, 60 characters with a tail of digits
+    /// and extension; every other name with a stamp was derived from a master's. The original
+    /// looks at the length alone and so takes slaves without extension for their masters
+    /// (spec 02 Q-F2): with a checksum that is not theirs. It also lets the appender mark win over
+    /// the length (Q-F4); [`Self::has_appender_mark`] answers that question.
     pub fn kind(&self) -> Kind {
         let Some(stamp) = self.stamp() else { return Kind::Normal };
-        let len = self.logic_len();
-        if stamp.size.is_trunk() && len == TRUNK_LEN {
-            Kind::Trunk
-        } else if len > NORMAL_LEN {
-            Kind::Slave
-        } else if stamp.size.is_appender() {
-            Kind::Appender
-        } else {
-            Kind::Normal
+        match self.logic_len() {
+            NORMAL_LEN | TRUNK_LEN if !is_generated_tail(self.tail()) => Kind::Slave,
+            TRUNK_LEN if stamp.size.is_trunk() => Kind::Trunk,
+            NORMAL_LEN if stamp.size.is_appender() => Kind::Appender,
+            NORMAL_LEN => Kind::Normal,
+            _ => Kind::Slave,
         }
     }
 
@@ -152,17 +199,12 @@ impl<'n> LogicName<'n> {
             return None;
         }
         let chars = self.base().as_bytes().get(STAMP_CHARS..STAMP_CHARS + TRUNK_CHARS)?;
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = decode::<12>(chars)?;
-        Some(TrunkPlace {
-            file_id: u32::from_be_bytes([a, b, c, d]),
-            offset: u32::from_be_bytes([e, f, g, h]),
-            size: u32::from_be_bytes([i, j, k, l]),
-        })
+        TrunkPlace::decode(chars)
     }
 
     /// The last 7 characters: digits and extension.
     pub fn tail(&self) -> &'n [u8] {
-        self.name.get(self.name.len().saturating_sub(7)..).unwrap_or_default()
+        self.name.get(self.name.len().saturating_sub(TAIL_LEN)..).unwrap_or_default()
     }
 }
 
@@ -208,5 +250,50 @@ mod tests {
             assert_eq!(LogicName::parse(text.as_bytes()).unwrap_err(), error, "{text:?}");
         }
         assert!(LogicName::parse(b"M00/00/00/\xff\xfe").is_err());
+    }
+
+    #[test]
+    fn the_forms_of_a_store_path_are_one_name() {
+        for (text, canonical) in [
+            ("M 0/00/1F/a", "M00/00/1F/a"),
+            ("M+a/00/1F/a", "M0A/00/1F/a"),
+            ("Mff/00/1F/a", "MFF/00/1F/a"),
+            ("00/1F/abcde", "M00/00/1F/abcde"),
+        ] {
+            let name = LogicName::parse(text.as_bytes()).unwrap();
+            assert_eq!(name.canonical().as_str(), Some(canonical));
+            let metadata = format!("{}-m", name.true_name());
+            assert_eq!(name.metadata_name().as_str(), Some(&*metadata));
+        }
+        let longest = format!("00/1F/{}", "a".repeat(121));
+        let name = LogicName::parse(longest.as_bytes()).unwrap();
+        assert_eq!(name.canonical().as_str(), Some(&*longest));
+        assert_eq!(name.metadata_name().len(), METADATA_NAME_LEN_MAX);
+    }
+
+    #[test]
+    fn a_slave_is_told_from_its_master_by_its_tail_where_the_length_does_not() {
+        let trunk = "oYYBAGsAwP2IDQ-QAAAAC09fjYEAAAAAQAAAAAAAAEA";
+        let normal = "CgkIB2sAwCiAWu9PAAAACw1KEYU";
+        for (base, tail, kind) in [
+            (normal, "997.txt", Kind::Normal),
+            (normal, "5114..x", Kind::Normal),
+            (normal, "7805...", Kind::Normal),
+            (normal, ".tar.gz", Kind::Normal),
+            (normal, "3395500", Kind::Normal),
+            (normal, "997_abc", Kind::Slave),
+            (normal, "997_.ab", Kind::Slave),
+            (normal, "339550.", Kind::Slave),
+            (normal, "997_x", Kind::Slave),
+            (normal, "", Kind::Slave),
+            (normal, "997_b.txt", Kind::Slave),
+            (trunk, "231.txt", Kind::Trunk),
+            (trunk, "231_abc", Kind::Slave),
+            (trunk, "231_a", Kind::Slave),
+            (trunk, "231_b.txt", Kind::Slave),
+        ] {
+            let text = format!("M00/00/00/{base}{tail}");
+            assert_eq!(LogicName::parse(text.as_bytes()).unwrap().kind(), kind, "{text}");
+        }
     }
 }

@@ -17,7 +17,7 @@ pub mod slave;
 mod stamp;
 
 pub use alphabet::short_code;
-pub use logic_name::{Kind, LogicName, NameError, TrunkPlace};
+pub use logic_name::{Kind, LogicName, METADATA_NAME_LEN_MAX, NameError, TrunkPlace};
 pub use stamp::{SizeField, Source, Stamp};
 
 use crate::protocol::{Name, is_group_name};

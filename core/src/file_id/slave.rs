@@ -40,13 +40,12 @@ pub fn slave_name(master: &[u8], prefix: &[u8], ext: &[u8]) -> Result<Name, Slav
     let (stem, tail) = master.split_at(master.len() - TAIL_LEN);
     let dot = tail.iter().position(|byte| *byte == b'.');
     let (digits, master_ext) = tail.split_at(dot.unwrap_or(TAIL_LEN));
-    let ext: &[&[u8]] = if ext.is_empty() { &[] } else { &[b".", bare] };
-    let ext = ext.concat();
-    if prefix == b"-m" && ext.is_empty() || prefix.is_empty() && ext == master_ext {
+    let dot: &[u8] = if ext.is_empty() { b"" } else { b"." };
+    let is_master_ext = master_ext.strip_prefix(dot) == Some(bare);
+    if prefix == b"-m" && ext.is_empty() || prefix.is_empty() && is_master_ext {
         return Err(SlaveError::Taken);
     }
-    let name = [stem, digits, prefix, &ext].concat();
-    Name::new(&name).ok_or(SlaveError::TooLong)
+    Name::concat(&[stem, digits, prefix, dot, bare]).ok_or(SlaveError::TooLong)
 }
 
 #[cfg(test)]

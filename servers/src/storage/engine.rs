@@ -16,7 +16,7 @@ use fdfs_core::protocol::{Group, Name, Status, StorageId};
 use std::fmt::Arguments;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who this storage is, as the trackers told it.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct Engine {
     /// The time.
     pub clock: Arc<dyn Clock>,
     stat_file: PathBuf,
+    /// Held while the statistics are saved: two savers would share one temporary file.
+    saving: Mutex<()>,
 }
 
 impl Engine {
@@ -95,11 +97,13 @@ impl Engine {
             disk,
             clock,
             stat_file,
+            saving: Mutex::new(()),
         })
     }
 
     /// Saves `storage_stat.dat`.
     pub fn save_stats(&self) -> io::Result<()> {
+        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())
     }
 
@@ -119,7 +123,8 @@ impl Engine {
         self.store.file(&name)
     }
 
-    /// Records a change; its request may be acknowledged once this succeeds.
+    /// Records a change; its request may be acknowledged once this succeeds. The name is written in
+    /// its canonical form: the lenient ones may hold a blank, which would end the field.
     pub fn record(
         &self,
         time: i64,
@@ -128,7 +133,8 @@ impl Engine {
         extra: Arguments<'_>,
     ) -> Result<(), Status> {
         self.stats.source_update(time);
-        self.binlog.add(time, operation, name, extra).map_err(|error| {
+        let name = LogicName::parse(name).map_err(|_| Status::EINVAL)?.canonical();
+        self.binlog.add(time, operation, name.as_bytes(), extra).map_err(|error| {
             tracing::error!(%error, "cannot write the binlog, the request is refused");
             Status::of_io(&error)
         })

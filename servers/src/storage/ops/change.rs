@@ -127,7 +127,7 @@ pub(in crate::storage) fn regenerate(engine: &Engine, name: &[u8]) -> Done<Name>
         match engine.disk.publish(&path, &new_path) {
             Ok(()) => {
                 let old = LogicName::parse(name).map_err(|_| Status::EINVAL)?;
-                let extra = format_args!("{}", String::from_utf8_lossy(old.as_bytes()));
+                let extra = format_args!("{}", old.canonical());
                 let recorded = engine.record(now, Operation::Rename, new_name.as_bytes(), extra);
                 if recorded.is_err()
                     && let Err(error) = engine.disk.publish(&new_path, &path)

@@ -42,7 +42,7 @@ pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<
             }
             Err(error) => return Err(status(error)),
         }
-        let extra = format_args!("{}", request.source);
+        let extra = format_args!("{}", source_name.canonical());
         let recorded = engine.record(now, Operation::Link, name.as_bytes(), extra);
         if recorded.is_err() {
             engine.undo(&path);

@@ -1,0 +1,197 @@
+//! Clusters as operators configure them: storage ids, several trackers, several store paths,
+//! restarts of every part.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use fdfs_core::client::{Client, ClientOptions, Range, UploadOptions};
+use fdfs_core::config::Ini;
+use fdfs_core::file_id::Source;
+use fdfs_core::protocol::StorageStatus;
+use fdfs_servers::storage::RunningStorage;
+use fdfs_servers::storage::config::StorageConfig;
+use fdfs_servers::tracker::RunningTracker;
+use fdfs_servers::tracker::config::TrackerConfig;
+use fdfs_tests::scenarios;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn tracker(dir: &Path, port: u16, more: &str) -> RunningTracker {
+    let base = dir.join(format!("t{port}"));
+    std::fs::create_dir_all(&base).unwrap();
+    let text = format!(
+        "base_path={}\nbind_addr=127.0.0.1\nport={port}\nreserved_storage_space=1%\n{more}",
+        base.display()
+    );
+    let config = TrackerConfig::from_ini(&Ini::parse(&text), Path::new("tracker.conf")).unwrap();
+    RunningTracker::start(config).unwrap()
+}
+
+async fn storage(dir: &Path, ip: &str, port: u16, trackers: &[u16], more: &str) -> RunningStorage {
+    let base = dir.join(format!("s{ip}-{port}"));
+    std::fs::create_dir_all(base.join("second")).unwrap();
+    let trackers: String =
+        trackers.iter().map(|port| format!("tracker_server=127.0.0.1:{port}\n")).collect();
+    let text = format!(
+        "group_name=group1\nbase_path={base}\nbind_addr={ip}\nport={port}\nheart_beat_interval=1\n\
+         subdir_count_per_path=8\n{trackers}{more}",
+        base = base.display(),
+    )
+    .replace("BASE", &base.display().to_string());
+    let storage = RunningStorage::start(StorageConfig::from_ini(&Ini::parse(&text)).unwrap());
+    let storage = storage.await.unwrap();
+    storage.wait_active().await;
+    storage
+}
+
+fn client(trackers: &[u16]) -> Client {
+    let trackers = trackers.iter().map(|port| format!("127.0.0.1:{port}"));
+    ClientOptions::new(trackers).unwrap().connect()
+}
+
+async fn wait_until_storing(client: &Client) {
+    for _ in 0..400 {
+        if client.upload(b"x", UploadOptions::default()).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("nothing can be stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storages_with_ids_are_known_by_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, a, b) = (free_port(), free_port(), free_port());
+    let ids = dir.path().join("storage_ids.conf");
+    let text = format!("100001 group1 127.0.0.1:{a}\n100002 group1 127.0.0.1:{b} rw=read\n");
+    std::fs::write(&ids, text).unwrap();
+    let with_ids = format!(
+        "use_storage_id=true\nid_type_in_filename=id\nstorage_ids_filename={}\n",
+        ids.display()
+    );
+    let tracker_one = tracker(dir.path(), port, &with_ids);
+    let first = storage(dir.path(), "127.0.0.1", a, &[port], "server_id=100001\n").await;
+    // Two instances on one host, told apart by their ports; the second finds its id by address.
+    let second = storage(dir.path(), "127.0.0.1", b, &[port], "").await;
+    let client = client(&[port]);
+    for _ in 0..4 {
+        let id = client.upload(b"by id", UploadOptions::ext("txt")).await.unwrap();
+        assert_eq!(id.source(), Some(Source::Id(100_001)), "the other one is read-only");
+        let info = client.stat(&id).await.unwrap();
+        assert_eq!((info.size, info.source_ip.as_str()), (5, "127.0.0.1"));
+    }
+    let storages = client.list_storages("group1", None).await.unwrap();
+    let ids: Vec<&str> = storages.iter().map(|storage| storage.id.as_str()).collect();
+    assert_eq!(ids, ["100001", "100002"]);
+    scenarios::all(&client).await;
+    drop(second);
+    first.shutdown().await.unwrap();
+    tracker_one.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_paths_take_turns_and_directories_are_chosen_by_hash() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, storage_port) = (free_port(), free_port());
+    let one = tracker(dir.path(), port, "");
+    let paths = "store_path_count=2\nstore_path1=BASE/second\nfile_distribute_path_mode=1\n";
+    let running = storage(dir.path(), "127.0.0.1", storage_port, &[port], paths).await;
+    let client = client(&[port]);
+    let mut ids = Vec::new();
+    for number in 0..40u8 {
+        let id = client.upload([number], UploadOptions::ext("bin")).await.unwrap();
+        assert_eq!(id.store_path_index(), number % 2, "round robin");
+        ids.push(id);
+    }
+    let directories: std::collections::HashSet<&str> =
+        ids.iter().map(|id| id.path().get(4..9).unwrap()).collect();
+    assert!(directories.len() > 10, "spread by hash: {directories:?}");
+    running.shutdown().await.unwrap();
+
+    // The second path takes no new files, and still serves the old ones.
+    let read_only = format!("{paths}store_path1_readonly=true\n");
+    let running = storage(dir.path(), "127.0.0.1", storage_port, &[port], &read_only).await;
+    wait_until_storing(&client).await;
+    for _ in 0..4 {
+        let id = client.upload(b"x", UploadOptions::default()).await.unwrap();
+        assert_eq!(id.store_path_index(), 0);
+    }
+    for (number, id) in ids.iter().enumerate() {
+        let content = client.download(id, Range::default()).await.unwrap();
+        assert_eq!(usize::from(content[0]), number);
+    }
+    running.shutdown().await.unwrap();
+
+    // A store path that belongs to another storage is refused.
+    let stranger = dir.path().join("stranger");
+    std::fs::create_dir_all(&stranger).unwrap();
+    let text = format!(
+        "group_name=group1\nbase_path={}\nbind_addr=127.0.0.1\nport={}\nsubdir_count_per_path=8\n\
+         tracker_server=127.0.0.1:{port}\nstore_path0={}\n",
+        stranger.display(),
+        free_port(),
+        dir.path().join(format!("s127.0.0.1-{storage_port}")).display(),
+    );
+    let config = StorageConfig::from_ini(&Ini::parse(&text)).unwrap();
+    let error = RunningStorage::start(config).await.unwrap_err().to_string();
+    assert!(error.contains("belongs to another storage"), "{error}");
+    one.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_trackers_is_enough_and_a_fresh_one_learns() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two, storage_port) = (free_port(), free_port(), free_port());
+    let first = tracker(dir.path(), one, "");
+    let second = tracker(dir.path(), two, "");
+    let running = storage(dir.path(), "127.0.0.1", storage_port, &[one, two], "").await;
+    let (both, only_two) = (client(&[one, two]), client(&[two]));
+    wait_until_storing(&only_two).await;
+    let id = both.upload(b"kept", UploadOptions::ext("txt")).await.unwrap();
+    first.shutdown().await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(both.download(&id, Range::default()).await.unwrap(), b"kept");
+        both.upload(b"more", UploadOptions::default()).await.unwrap();
+    }
+    // It comes back without its files and is told everything anew.
+    std::fs::remove_dir_all(dir.path().join(format!("t{one}"))).unwrap();
+    let first = tracker(dir.path(), one, "");
+    let only_one = client(&[one]);
+    wait_until_storing(&only_one).await;
+    assert_eq!(only_one.download(&id, Range::default()).await.unwrap(), b"kept");
+    running.shutdown().await.unwrap();
+    first.shutdown().await.unwrap();
+    second.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tracker_that_restarts_remembers_and_sees_its_storages_return() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, storage_port) = (free_port(), free_port());
+    let one = tracker(dir.path(), port, "");
+    let running = storage(dir.path(), "127.0.0.1", storage_port, &[port], "").await;
+    let client = client(&[port]);
+    let id = client.upload(b"kept", UploadOptions::ext("txt")).await.unwrap();
+    one.shutdown().await.unwrap();
+    let one = tracker(dir.path(), port, "");
+    let storages = client.list_storages("group1", None).await.unwrap();
+    assert_eq!(storages.len(), 1, "remembered");
+    wait_until_storing(&client).await;
+    let storages = client.list_storages("group1", None).await.unwrap();
+    assert_eq!(storages[0].status, StorageStatus::ACTIVE);
+    assert_eq!(client.download(&id, Range::default()).await.unwrap(), b"kept");
+    running.shutdown().await.unwrap();
+    for _ in 0..200 {
+        let storages = client.list_storages("group1", None).await.unwrap();
+        if storages[0].status == StorageStatus::OFFLINE {
+            one.shutdown().await.unwrap();
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("a storage that left counts as offline at once");
+}
