@@ -66,7 +66,8 @@ impl EmbeddedCluster {
             }
         }
         for storage in &cluster.storages {
-            storage.wait_active().await;
+            // Not "active": in a group of several, that needs the first one's files.
+            storage.wait_reported().await;
         }
         Ok(cluster)
     }

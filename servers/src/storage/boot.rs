@@ -4,11 +4,8 @@ use super::clock::SystemClock;
 use super::config::StorageConfig;
 use super::disk::RealDisk;
 use super::engine::{Engine, Identity};
-use super::identity::InitFlag;
-use super::link::{
-    Link, StartupError, ask_group, ask_ids, ask_ips, ask_own_id, ask_params, report_ip,
-    run_reporter,
-};
+use super::identity::{InitFlag, MarkMaker};
+use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
 use super::orphans::{RunningMark, Suspects, check};
 use super::{clock::Clock as _, serve};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
@@ -33,40 +30,57 @@ pub struct RunningStorage {
     jobs: JoinSet<()>,
     stop: watch::Sender<bool>,
     mark: RunningMark,
+    /// Between saves of the statistics, and between syncs of the binlog.
+    save_intervals: (Duration, Duration),
 }
 
 impl RunningStorage {
-    /// Starts a storage. Waits for a tracker as long as it takes.
+    /// Starts a storage. Waits for a tracker as long as it takes; dropping the future gives up.
+    ///
+    /// The order is that of the original: who am I, are the store paths mine, what has the cluster
+    /// agreed on, and only then are files touched and connections taken.
     pub async fn start(config: StorageConfig) -> Result<Self, StartupError> {
         let base_path = config.framework.base_path.clone();
         std::fs::create_dir_all(base_path.join("data"))?;
+        // A free port is only known once it is bound, and trackers are told the port first thing.
         let bound = bind_all(&config.framework.listen)?;
         let port = bound.first().map_or(Ok(0), |bound| bound.local_addr().map(|a| a.port()))?;
         let group = match &config.group {
             Some(group) => group.clone(),
-            None => ask_group(&config, port).await,
+            None => startup::ask_group(&config, port).await?,
         };
-        let ips = ask_ips(&config, &group, port).await?;
+        let ips = startup::ask_ips(&config, &group, port).await?;
         let own_ip = ips.first().cloned().unwrap_or_default();
         let mut flag = load_flag(&config, &ips, port)?;
-        let params = ask_params(&config).await?;
+        let params = startup::ask_params(&config).await?;
         if params.use_trunk_file {
             tracing::warn!("use_trunk_file is on: this server still stores each file on its own");
         }
         let ids = match params.use_storage_id {
-            true => ask_ids(&config).await?,
+            true => startup::ask_ids(&config).await?,
             false => StorageIds::default(),
         };
         let identity = identify(&config, &params, &ids, &group, &own_ip, port).await?;
-        follow_ip_change(&config, &params, &group, &flag, &own_ip).await;
+        if params.use_storage_id {
+            convert_source(&config, &group, &mut flag, port).await?;
+        }
+        let departures = follow_ip_change(&config, &params, identity.group, &flag, &own_ip).await;
         (flag.last_ips, flag.last_port) = (ips.join(","), port);
+        flag.save(&base_path)?;
         let (disk, clock) = (Arc::new(RealDisk), Arc::new(SystemClock));
         let engine = Arc::new(Engine::open(&config, identity, params, ids, disk, clock)?);
-        check_marks(&config, &engine, &mut flag, &own_ip, port)?;
-        flag.save(&base_path)?;
         let (mark, suspects) = RunningMark::set(&base_path)?;
+        let mut trackers = Vec::new();
+        for tracker in &config.trackers {
+            trackers.push(by_address(tracker).await);
+        }
+        let keys = &config.keys;
+        let save_intervals = (keys.sync_stat_file_interval, keys.sync_binlog_buff_interval);
         let server = serve_on(bound, &config, &engine);
-        let link = Link::new(engine, config, flag, port, server.counts());
+        let link = Link::new(engine, config, flag, trackers, (own_ip, port), server.counts());
+        for departure in departures {
+            link.shared().depart(departure, false);
+        }
         let mut running = Self {
             server,
             link: Arc::new(link),
@@ -74,6 +88,7 @@ impl RunningStorage {
             jobs: JoinSet::new(),
             stop: watch::Sender::new(false),
             mark,
+            save_intervals,
         };
         running.start_jobs(suspects);
         Ok(running)
@@ -83,7 +98,7 @@ impl RunningStorage {
         for index in 0..self.link.tracker_count() {
             self.reporters.spawn(run_reporter(self.link.clone(), index, self.stop.subscribe()));
         }
-        let (stat_interval, sync_interval) = self.link.save_intervals();
+        let (stat_interval, sync_interval) = self.save_intervals;
         let engine = self.link.engine.clone();
         self.jobs.spawn(repeat(stat_interval, move || {
             engine.save_stats().unwrap_or_else(|error| {
@@ -119,21 +134,33 @@ impl RunningStorage {
         &self.link.engine
     }
 
-    /// Waits until a tracker can send uploads here.
-    pub async fn wait_active(&self) {
-        // The sender lives as long as the link.
-        let _ = self.link.reported.subscribe().wait_for(|reported| *reported).await;
+    /// The link to the trackers: what is known of the group, and what they are told.
+    pub fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 
-    /// Stops accepting, finishes requests under way, leaves the trackers and saves all state.
+    /// Waits until a tracker sends clients here. A new storage of a group with files becomes
+    /// active only when its source has sent them.
+    pub async fn wait_active(&self) {
+        // The sender lives as long as the link.
+        let _ = self.link.view().wait_for(|view| view.is_active).await;
+    }
+
+    /// Waits until a tracker knows this storage and its free space, whatever status it gives it.
+    pub async fn wait_reported(&self) {
+        let _ = self.link.view().wait_for(|view| view.is_reported).await;
+    }
+
+    /// Leaves the trackers, so that no more clients come; then stops accepting, finishes requests
+    /// under way and saves all state.
     pub async fn shutdown(mut self) -> std::io::Result<()> {
-        self.server.shutdown().await;
         self.stop.send_replace(true);
         let _ = tokio::time::timeout(LEAVE_TIME_MAX, async {
             while self.reporters.join_next().await.is_some() {}
         })
         .await;
         self.reporters.shutdown().await;
+        self.server.shutdown().await;
         self.jobs.shutdown().await;
         let (engine, mark) = (self.link.engine.clone(), self.mark);
         let saved = tokio::task::spawn_blocking(move || {
@@ -173,16 +200,22 @@ fn serve_on(
     Server::serve(bound, &options, move |conn| serve(engine.clone(), conn))
 }
 
+/// What this storage remembers of itself, once the store paths are known to be its own.
 fn load_flag(config: &StorageConfig, ips: &[String], port: u16) -> Result<InitFlag, StartupError> {
-    Ok(match InitFlag::load(&config.framework.base_path)? {
-        Some(flag) => flag,
-        None => InitFlag {
-            join_time: SystemClock.unix_secs(),
-            last_ips: ips.join(","),
-            last_port: port,
-            ..InitFlag::default()
-        },
-    })
+    let (base_path, now) = (&config.framework.base_path, SystemClock.unix_secs());
+    let known = InitFlag::load(base_path)?;
+    let mut flag = known.unwrap_or_else(|| InitFlag {
+        join_time: now,
+        last_ips: ips.join(","),
+        last_port: port,
+        ..InitFlag::default()
+    });
+    if config.keys.check_store_path_mark {
+        let maker = MarkMaker { ip: ips.first().cloned().unwrap_or_default(), port, now };
+        let data_dirs: Vec<_> = config.store_paths.iter().map(|p| p.path.join("data")).collect();
+        flag.check_marks(base_path, &data_dirs, &maker)?;
+    }
+    Ok(flag)
 }
 
 /// The storage's id and how it stands in names (spec 02 §3.1, 03 §A1).
@@ -213,7 +246,9 @@ async fn identify(
         None if params.trust_storage_server_id => by_local_ip().ok_or_else(|| {
             refused(format!("no entry of the storage ids has group {group} and port {port} here"))
         })?,
-        _ => ask_own_id(config, group, own_ip, port).await,
+        _ => startup::ask_id(config, group, own_ip, port).await?.ok_or_else(|| {
+            refused(format!("the trackers know no id for {group} {own_ip}:{port}"))
+        })?,
     };
     let entry = ids.by_id(&id).filter(|entry| entry.group == group);
     let entry = entry.ok_or_else(|| refused(format!("server_id {id} is no storage of {group}")))?;
@@ -224,33 +259,37 @@ async fn identify(
     Ok(Identity { group: group_name, id: StorageId::truncated(id.as_bytes()), source })
 }
 
+/// With ids, a source that was remembered by its address is known by its id from now on.
+async fn convert_source(
+    config: &StorageConfig,
+    group: &str,
+    flag: &mut InitFlag,
+    port: u16,
+) -> Result<(), StartupError> {
+    if flag.sync_source.is_empty() || flag.sync_source.parse::<u32>().is_ok() {
+        return Ok(());
+    }
+    let id = startup::ask_id(config, group, &flag.sync_source, port).await?;
+    tracing::info!(source = %flag.sync_source, id = ?id, "the sync source is known by its id now");
+    flag.sync_source = id.unwrap_or_default();
+    Ok(())
+}
+
+/// Tells the trackers when the address has changed since the last run; returns what their change
+/// logs say of peers.
 async fn follow_ip_change(
     config: &StorageConfig,
     params: &ClusterParams,
-    group: &str,
+    group: Group,
     flag: &InitFlag,
     own_ip: &str,
-) {
+) -> Vec<Departure> {
     let old_ip = flag.last_ips.split(',').next().unwrap_or_default();
     let follows = params.storage_ip_changed_auto_adjust && !params.use_storage_id;
-    if follows && !old_ip.is_empty() && old_ip != own_ip {
-        tracing::warn!(%old_ip, new_ip = %own_ip, "this storage has a new address");
-        report_ip(config, group, old_ip, own_ip).await;
+    if !follows || old_ip.is_empty() || old_ip == own_ip {
+        return Vec::new();
     }
-}
-
-fn check_marks(
-    config: &StorageConfig,
-    engine: &Engine,
-    flag: &mut InitFlag,
-    own_ip: &str,
-    port: u16,
-) -> Result<(), StartupError> {
-    if !config.keys.check_store_path_mark {
-        return Ok(());
-    }
-    for (index, path) in (0u8..).zip(engine.store.paths()) {
-        flag.check_mark(index, path.data(), own_ip, port, engine.now())?;
-    }
-    Ok(())
+    tracing::warn!(%old_ip, new_ip = %own_ip, "this storage has a new address");
+    let logs = startup::report_ip(config, group, old_ip, own_ip).await;
+    logs.iter().flat_map(|log| departures(log, &group.to_string())).collect()
 }

@@ -52,8 +52,8 @@ pub struct Engine {
     /// The time.
     pub clock: Arc<dyn Clock>,
     stat_file: PathBuf,
-    /// The change counter as last saved. Held while the statistics are saved: two savers would share
-    /// one temporary file.
+    /// The statistics' change counter as last saved. Held while they are saved: two savers would
+    /// share one temporary file.
     saved_changes: Mutex<u64>,
 }
 
@@ -103,12 +103,13 @@ impl Engine {
 
     /// Saves `storage_stat.dat` when anything has changed.
     pub fn save_stats(&self) -> io::Result<()> {
-        let mut saved = self.saved_changes.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = self.stats.changes();
-        if *saved != changes {
-            safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())?;
-            *saved = changes;
+        let mut saved = self.saved_changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *saved == changes {
+            return Ok(());
         }
+        safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())?;
+        *saved = changes;
         Ok(())
     }
 

@@ -67,8 +67,7 @@ impl InitFlag {
         let scope = ini.global();
         for key in ["storage_join_time", "sync_old_done", "sync_src_server"] {
             if scope.get(key).is_none() {
-                let text =
-                    format!(".data_init_flag: {key} is missing; restore the file from a copy");
+                let text = format!("{key} is missing");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
         }
@@ -103,7 +102,15 @@ impl InitFlag {
     /// Loads the file; `None` at the very first start.
     pub fn load(base_path: &Path) -> io::Result<Option<Self>> {
         let text = read_optional(&Self::file(base_path))?;
-        text.map(|text| Self::parse(&String::from_utf8_lossy(&text))).transpose()
+        let parse = |text: Vec<u8>| Self::parse(&String::from_utf8_lossy(&text));
+        text.map(parse).transpose().map_err(|error| {
+            let text = format!(
+                "{}: {error}; restore it from a copy, or remove it and the storage's entry at the \
+                 trackers to start as a new storage",
+                Self::file(base_path).display()
+            );
+            io::Error::new(error.kind(), text)
+        })
     }
 
     /// Saves the file.
@@ -111,57 +118,129 @@ impl InitFlag {
         safe_write(&Self::file(base_path), self.to_text().as_bytes())
     }
 
-    /// Checks the mark of the store path with this index, or gives it one. `Ok(true)` when this
-    /// changed and must be saved.
-    pub fn check_mark(
+    /// Checks that the store paths, given by their `data` directories, are this storage's own, and
+    /// marks those that have no mark yet.
+    ///
+    /// Nothing is written unless all of them pass. What is remembered here is saved before the
+    /// marks are written: after a crash in between, a mark is merely missing, not foreign.
+    pub fn check_marks(
         &mut self,
-        index: u8,
-        data: &Path,
-        ip: &str,
-        port: u16,
-        now: i64,
-    ) -> io::Result<bool> {
-        let file = data.join(".fastdfs_vars");
+        base_path: &Path,
+        data_dirs: &[PathBuf],
+        maker: &MarkMaker,
+    ) -> io::Result<()> {
+        let mut unmarked = Vec::new();
+        for (index, data) in (0u8..).zip(data_dirs) {
+            if !self.owns(index, data)? {
+                unmarked.push((index, data));
+            }
+        }
+        if unmarked.is_empty() {
+            return Ok(());
+        }
+        let mut made = Vec::new();
+        for (index, data) in unmarked {
+            let (at, mark) = (usize::from(index), make_mark(maker, index));
+            if self.marks.len() <= at {
+                self.marks.resize(at + 1, None);
+            }
+            made.push((data, format!("store_path_mark={mark}\n")));
+            if let Some(slot) = self.marks.get_mut(at) {
+                *slot = Some(mark);
+            }
+        }
+        self.save(base_path)?;
+        for (data, text) in made {
+            std::fs::create_dir_all(data)?;
+            safe_write(&mark_file(data), text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the store path carries this storage's mark; an error when it carries another's.
+    fn owns(&self, index: u8, data: &Path) -> io::Result<bool> {
+        let file = mark_file(data);
         let text = read_optional(&file)?.unwrap_or_default();
         let ini = Ini::parse(&String::from_utf8_lossy(&text));
         let found = ini.global().get("store_path_mark").filter(|mark| !mark.is_empty());
-        let at = usize::from(index);
-        let known = self.marks.get(at).and_then(Option::as_deref);
-        match (known, found) {
-            (Some(known), Some(found)) if known == found => return Ok(false),
-            (None, Some(_)) | (Some(_), Some(_)) => {
+        let known = self.marks.get(usize::from(index)).and_then(Option::as_deref);
+        match judge(known, found) {
+            MarkRule::Own => Ok(true),
+            MarkRule::New => Ok(false),
+            MarkRule::Lost => {
+                if data.exists() {
+                    tracing::warn!(file = %file.display(), "the mark of a store path was missing");
+                }
+                Ok(false)
+            }
+            MarkRule::Foreign(known) => {
+                let owner = found.and_then(owner).unwrap_or_else(|| "another storage".to_owned());
                 let text = format!(
-                    "{} belongs to another storage or store path: if it does not, remove {}",
+                    "store_path{index}: {} is marked as that of {owner}, and .data_init_flag of \
+                     this storage {known}; correct store_path{index} if it belongs to another \
+                     storage or has another index there, restore .data_init_flag if that was lost, \
+                     or remove {} to take the path over with all its files",
                     data.display(),
                     file.display()
                 );
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+                Err(io::Error::new(io::ErrorKind::InvalidInput, text))
             }
-            (Some(_), None) => {
-                tracing::warn!(path = %data.display(), "the mark of a store path was missing");
-            }
-            (None, None) => {}
         }
-        let mark = make_mark(ip, port, index, now);
-        safe_write(&file, format!("store_path_mark={mark}\n").as_bytes())?;
-        if self.marks.len() <= at {
-            self.marks.resize(at + 1, None);
-        }
-        if let Some(slot) = self.marks.get_mut(at) {
-            *slot = Some(mark);
-        }
-        Ok(true)
     }
 }
 
+fn mark_file(data: &Path) -> PathBuf {
+    data.join(".fastdfs_vars")
+}
+
+/// What new marks are made of.
+#[derive(Debug, Clone)]
+pub struct MarkMaker {
+    /// This storage's first address.
+    pub ip: String,
+    /// Its port.
+    pub port: u16,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// What a store path's mark and its copy in `.data_init_flag` mean together.
+#[derive(Debug, PartialEq, Eq)]
+enum MarkRule {
+    Own,
+    New,
+    Lost,
+    Foreign(&'static str),
+}
+
+/// The five rows of spec 04 §A.2.2.
+fn judge(known: Option<&str>, found: Option<&str>) -> MarkRule {
+    match (known, found) {
+        (None, None) => MarkRule::New,
+        (None, Some(_)) => MarkRule::Foreign("knows no mark for it"),
+        (Some(known), Some(found)) if known == found => MarkRule::Own,
+        (Some(_), Some(_)) => MarkRule::Foreign("knows another mark for it"),
+        (Some(_), None) => MarkRule::Lost,
+    }
+}
+
+/// Whom a mark names; `None` when it is none of ours or of the original.
+fn owner(mark: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(mark).ok()?;
+    let ip = bytes.get(..46)?.split(|byte| *byte == 0).next()?;
+    let port = u16::from_ne_bytes(bytes.get(46..48)?.try_into().ok()?);
+    let index = bytes.get(48)?;
+    Some(format!("storage {}:{port} with index {index}", String::from_utf8_lossy(ip)))
+}
+
 /// The mark's 56 bytes, encoded; its integers are those of the host.
-fn make_mark(ip: &str, port: u16, index: u8, now: i64) -> String {
+fn make_mark(maker: &MarkMaker, index: u8) -> String {
     let mut bytes = [0; 56];
-    let now = i32::try_from(now).unwrap_or(i32::MAX);
-    let text = ip.as_bytes();
+    let now = i32::try_from(maker.now).unwrap_or(i32::MAX);
+    let text = maker.ip.as_bytes();
     let fields: [(usize, &[u8]); 4] = [
         (0, text.get(..45).unwrap_or(text)),
-        (46, &port.to_ne_bytes()),
+        (46, &maker.port.to_ne_bytes()),
         (48, &[index]),
         (52, &now.to_ne_bytes()),
     ];
@@ -194,22 +273,78 @@ mod tests {
         // Spec 04 §A.2.2.
         let expected =
             "MTAuNzcuMC4xMQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAOiAAAAAAGW-AGs";
-        assert_eq!(make_mark("10.77.0.11", 33000, 0, 0x6b00_be65), expected);
+        let maker = MarkMaker { ip: "10.77.0.11".into(), port: 33000, now: 0x6b00_be65 };
+        assert_eq!(make_mark(&maker, 0), expected);
     }
 
     #[test]
-    fn a_store_path_of_another_storage_is_refused() {
+    fn every_row_of_the_mark_rules() {
+        assert_eq!(judge(None, None), MarkRule::New);
+        assert!(matches!(judge(None, Some("a")), MarkRule::Foreign(_)));
+        assert_eq!(judge(Some("a"), Some("a")), MarkRule::Own);
+        assert!(matches!(judge(Some("a"), Some("b")), MarkRule::Foreign(_)));
+        assert_eq!(judge(Some("a"), None), MarkRule::Lost);
+    }
+
+    #[test]
+    fn store_paths_are_marked_kept_and_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut mine, file) = (InitFlag::default(), dir.path().join(".fastdfs_vars"));
-        let check = |flag: &mut InitFlag| flag.check_mark(0, dir.path(), "10.0.0.1", 1, 5);
-        assert!(check(&mut mine).unwrap(), "none yet: made");
-        assert!(!check(&mut mine).unwrap(), "same");
-        assert!(check(&mut InitFlag::default()).is_err(), "present, but not ours");
+        let base = dir.path();
+        std::fs::create_dir(base.join("data")).unwrap();
+        let paths = [base.join("p0/data"), base.join("p1/data")];
+        let check = |flag: &mut InitFlag, port| {
+            let maker = MarkMaker { ip: "10.0.0.1".into(), port, now: 5 };
+            flag.check_marks(base, &paths, &maker)
+        };
+        let read = |at: usize| std::fs::read_to_string(paths[at].join(".fastdfs_vars")).unwrap();
+        let mut mine = InitFlag::default();
+        check(&mut mine, 1).unwrap();
+        let first = [read(0), read(1)];
+        assert_eq!(first[1], format!("store_path_mark={}\n", mine.marks[1].as_ref().unwrap()));
+        assert_eq!(InitFlag::load(base).unwrap().unwrap(), mine, "saved at once");
+        check(&mut mine, 2).unwrap();
+        assert_eq!([read(0), read(1)], first, "kept, whatever changed");
+
+        let error = check(&mut InitFlag::default(), 3).unwrap_err().to_string();
+        let path = paths[0].display().to_string();
+        for part in ["10.0.0.1:1 with index 0", "store_path0", "knows no mark", &path] {
+            assert!(error.contains(part), "{error}");
+        }
         let mut other = mine.clone();
-        other.marks[0] = Some("x".into());
-        assert!(check(&mut other).unwrap_err().to_string().contains("another storage"));
-        std::fs::remove_file(&file).unwrap();
-        assert!(check(&mut mine).unwrap(), "lost: made anew");
-        assert!(file.exists());
+        (other.marks[0], other.marks[1]) = (None, Some("x".into()));
+        std::fs::remove_file(paths[0].join(".fastdfs_vars")).unwrap();
+        let error = check(&mut other, 3).unwrap_err().to_string();
+        assert!(error.contains("store_path1") && error.contains("another mark"), "{error}");
+        assert!(!paths[0].join(".fastdfs_vars").exists(), "all pass, or none is written");
+
+        check(&mut mine, 9).unwrap();
+        assert_ne!(read(0), first[0], "a lost mark is made anew");
+        assert_eq!(read(1), first[1]);
+    }
+
+    #[test]
+    fn the_originals_marks_are_recognised() {
+        let golden =
+            include_str!("../../../tests/vectors/golden/disk/plain/storage1/data/.fastdfs_vars");
+        let flag =
+            include_str!("../../../tests/vectors/golden/disk/plain/storage1/data/.data_init_flag");
+        let flag = InitFlag::parse(flag).unwrap();
+        assert_eq!(golden, format!("store_path_mark={}\n", flag.marks[0].as_ref().unwrap()));
+        let owner = owner(flag.marks[0].as_ref().unwrap());
+        assert_eq!(owner.unwrap(), "storage 10.77.0.2:23000 with index 0");
+    }
+
+    #[test]
+    fn the_memory_survives_a_round_trip_through_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        assert_eq!(InitFlag::load(dir.path()).unwrap(), None, "the very first start");
+        let marks = vec![None, Some("b".to_owned())];
+        let flag = InitFlag { join_time: 7, sync_old_done: true, marks, ..InitFlag::default() };
+        flag.save(dir.path()).unwrap();
+        assert_eq!(InitFlag::load(dir.path()).unwrap(), Some(flag));
+        std::fs::write(dir.path().join("data/.data_init_flag"), "storage_join_time=1\n").unwrap();
+        let error = InitFlag::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("data/.data_init_flag: sync_old_done is missing"), "{error}");
     }
 }

@@ -5,8 +5,9 @@
 //! shares its thread. So each store path has a lane: work runs where it is asked for while the
 //! path is fast, and on a bounded number of threads of its own while it is slow.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -15,6 +16,10 @@ use tokio::sync::Semaphore;
 const SLOW_AVERAGE: Duration = Duration::from_millis(1);
 /// A call that has been running for this long makes its path slow before it ends.
 const STUCK: Duration = Duration::from_millis(20);
+/// Time between two looks whether work runs on a worker.
+const NUDGE_INTERVAL: Duration = Duration::from_millis(20);
+/// Looks in vain after which there are none until there is work again.
+const NUDGE_ROUNDS_IDLE: u32 = 100;
 /// Weight of the newest call in the average: 1 of this many.
 const WEIGHT: u64 = 8;
 
@@ -24,25 +29,92 @@ const WEIGHT: u64 = 8;
 pub(super) struct Inline {
     running: AtomicUsize,
     max: usize,
+    /// Absent outside a runtime, where there is no network to serve.
+    nudger: Option<Nudger>,
+}
+
+/// A thread that wakes a worker of the runtime while file work runs on another.
+///
+/// The worker that looked after the sockets does the work that it found there; the others sleep
+/// until they are told that there is more to do. Work that hangs would leave the sockets to nobody.
+#[derive(Debug)]
+struct Nudger {
+    /// Whether it is up. Without work for a while it sleeps.
+    awake: AtomicBool,
+    thread: Thread,
 }
 
 impl Inline {
     /// For the runtime that this is called in.
-    pub(super) fn new() -> Self {
-        let workers = Handle::try_current().map_or(1, |handle| handle.metrics().num_workers());
-        Self { running: AtomicUsize::new(0), max: workers.saturating_sub(1).max(1) }
+    pub(super) fn new() -> Arc<Self> {
+        let runtime = Handle::try_current().ok();
+        let workers = runtime.as_ref().map_or(1, |runtime| runtime.metrics().num_workers());
+        Arc::new_cyclic(|inline: &Weak<Self>| {
+            let nudger = runtime.and_then(|runtime| {
+                let inline = inline.clone();
+                let thread = thread::Builder::new().name("fdfs-nudger".into());
+                let thread = thread.spawn(move || nudge(&inline, &runtime));
+                thread.inspect_err(|error| tracing::warn!(%error, "nobody watches the disks")).ok()
+            });
+            let nudger = nudger.map(|running| Nudger {
+                awake: AtomicBool::new(true),
+                thread: running.thread().clone(),
+            });
+            Self { running: AtomicUsize::new(0), max: workers.saturating_sub(1).max(1), nudger }
+        })
     }
 
     fn enter(&self) -> bool {
-        let entered = self.running.fetch_add(1, Ordering::Relaxed) < self.max;
+        let entered = self.running.fetch_add(1, Ordering::SeqCst) < self.max;
         if !entered {
             self.leave();
+        } else if let Some(nudger) = &self.nudger
+            && !nudger.awake.load(Ordering::SeqCst)
+            && !nudger.awake.swap(true, Ordering::SeqCst)
+        {
+            nudger.thread.unpark();
         }
         entered
     }
 
     fn leave(&self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        self.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Inline {
+    fn drop(&mut self) {
+        if let Some(nudger) = &self.nudger {
+            nudger.thread.unpark();
+        }
+    }
+}
+
+fn nudge(inline: &Weak<Inline>, runtime: &Handle) {
+    let mut rounds_without_work = 0;
+    // Not there yet when it is the first round.
+    thread::sleep(NUDGE_INTERVAL);
+    while let Some(found) = inline.upgrade() {
+        if found.running.load(Ordering::SeqCst) > 0 {
+            rounds_without_work = 0;
+            // Nothing to do but for somebody to get up, who then finds the sockets unattended.
+            runtime.spawn(async {});
+        } else {
+            rounds_without_work += 1;
+        }
+        let sleeps = rounds_without_work > NUDGE_ROUNDS_IDLE;
+        if let Some(nudger) = found.nudger.as_ref().filter(|_| sleeps) {
+            rounds_without_work = 0;
+            nudger.awake.store(false, Ordering::SeqCst);
+            // Whoever entered before that did not see it.
+            if found.running.load(Ordering::SeqCst) == 0 {
+                drop(found);
+                thread::park();
+            }
+            continue;
+        }
+        drop(found);
+        thread::sleep(NUDGE_INTERVAL);
     }
 }
 
@@ -173,7 +245,7 @@ mod tests {
     use std::thread::{current, sleep};
 
     fn lane(threads: usize) -> Lane {
-        Lane::new(threads, Arc::new(Inline::new()))
+        Lane::new(threads, Inline::new())
     }
 
     #[tokio::test]
@@ -209,8 +281,29 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn sockets_and_clocks_are_attended_while_work_hangs() {
+        for _ in 0..20 {
+            let lane = Arc::new(lane(1));
+            let (done, hung) = std::sync::mpsc::channel::<()>();
+            let hanging = lane.clone();
+            // Woken by the runtime's clock, so that it is the worker with the clock that hangs.
+            let hanging = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let _here = hanging.here().unwrap();
+                hung.recv().is_ok()
+            });
+            let released = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                done.send(()).is_ok()
+            });
+            let both = async { (hanging.await.unwrap(), released.await.unwrap()) };
+            assert_eq!(both.await, (true, true));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
     async fn one_thread_is_always_left_for_the_network() {
-        let inline = Arc::new(Inline::new());
+        let inline = Inline::new();
         let (a, b) = (Lane::new(1, inline.clone()), Lane::new(1, inline));
         let (first, second) = (a.here().unwrap(), b.here().unwrap());
         assert!(a.here().is_none() && b.here().is_none());

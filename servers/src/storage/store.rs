@@ -13,7 +13,6 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// Beginning of the names of files under way; removed at start.
@@ -103,7 +102,7 @@ impl Store {
         threads: usize,
         disk: &dyn Disk,
     ) -> io::Result<Self> {
-        let inline = Arc::new(Inline::new());
+        let inline = Inline::new();
         let mut paths = Vec::new();
         for config in configs {
             if !config.path.is_dir() {

@@ -1,11 +1,20 @@
-//! A storage and its trackers: what it asks them at start, and what it reports (spec 03 §A).
+//! A storage and its trackers (spec 03 §A).
+//!
+//! [`startup`] asks what a storage must know before it can serve. Then one [`reporter`] per tracker
+//! joins and reports; it decides without sockets or clock, and [`io`] acts for it. What they learn
+//! is kept in [`shared`]: the group's [`peers`], and how this storage stands at each tracker.
+//! Others look at it through [`Link::view`].
 
+mod changelog;
+mod io;
 pub mod peers;
-mod reporter;
-mod startup;
+pub mod reporter;
+pub mod shared;
+pub mod startup;
 
-pub use reporter::run_reporter;
-pub use startup::{StartupError, ask_group, ask_ids, ask_ips, ask_own_id, ask_params, report_ip};
+pub use changelog::{Departure, departures};
+pub use io::run_reporter;
+pub use startup::StartupError;
 
 use super::config::StorageConfig;
 use super::engine::Engine;
@@ -13,28 +22,38 @@ use super::identity::InitFlag;
 use crate::daemon::ConnCounts;
 use fdfs_core::config::TrackerAddr;
 use fdfs_core::net::{Conn, ConnectOptions};
-use fdfs_core::protocol::StorageStatus;
-use peers::Peers;
-use std::io;
+use fdfs_core::protocol::cluster::StatusReport;
+use fdfs_core::protocol::stats::StorageStats;
+use fdfs_core::protocol::tracker::Brief;
+use fdfs_core::protocol::{Command, StorageId};
+use peers::Peer;
+use reporter::Figures;
+use shared::{Profile, Shared};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What all reporters share.
-#[derive(Debug)]
-pub struct State {
-    /// What the storage remembers of itself.
-    pub flag: InitFlag,
-    /// The group's storages.
-    pub peers: Peers,
-    /// By tracker: whether a join was tried.
-    joined: Vec<bool>,
-    /// By tracker: this storage's status there.
-    statuses: Vec<Option<StorageStatus>>,
-    /// The leading tracker.
-    leader: Option<usize>,
+/// Tries to tell one tracker a peer's status, and the pause between them (spec 03 §A12).
+const STATUS_TRIES: usize = 3;
+const STATUS_TRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is known of the group; replication follows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    /// The group's storages, this one included, in the order they became known.
+    pub peers: Vec<Peer>,
+    /// Index of the leading tracker.
+    pub leader: Option<usize>,
+    /// The group's trunk server.
+    pub trunk_server: Option<Brief>,
+    /// Peers deleted or moved lately, the newest last: their marks are obsolete.
+    pub departures: Vec<Departure>,
+    /// Whether a tracker sends clients here.
+    pub is_active: bool,
+    /// Whether a tracker knows this storage and its free space.
+    pub is_reported: bool,
 }
 
 /// The link of one storage to all its trackers.
@@ -43,43 +62,51 @@ pub struct Link {
     /// The engine whose figures are reported.
     pub engine: Arc<Engine>,
     config: StorageConfig,
-    port: u16,
-    up_time: i64,
+    profile: Arc<Profile>,
     counts: Arc<ConnCounts>,
     base_path: PathBuf,
-    state: Mutex<State>,
-    /// Only one reporter asks who sends the old files.
-    asking_source: tokio::sync::Mutex<()>,
-    /// Whether a tracker knows this storage's space, so that uploads can come.
-    pub reported: watch::Sender<bool>,
+    shared: Mutex<Shared>,
+    /// Saves of `.data_init_flag` happen one after the other, the newest last.
+    saving: tokio::sync::Mutex<()>,
+    view: watch::Sender<View>,
 }
 
 impl Link {
-    /// A link that is not up yet.
+    /// A link that is not up yet. `ip` is this storage's first address, `trackers` are those of the
+    /// configuration by address.
     pub fn new(
         engine: Arc<Engine>,
         config: StorageConfig,
         flag: InitFlag,
-        port: u16,
+        trackers: Vec<TrackerAddr>,
+        (ip, port): (String, u16),
         counts: Arc<ConnCounts>,
     ) -> Self {
-        let trackers = config.trackers.len();
-        Self {
-            up_time: engine.now(),
-            engine,
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let keys = &config.keys;
+        let profile = Profile {
+            group: engine.identity.group,
+            id: engine.identity.id,
+            ip,
+            use_ids: engine.params.use_storage_id,
             port,
+            store_path_count: count(config.store_paths.len()),
+            subdir_count_per_path: count(keys.subdir_count_per_path),
+            upload_priority: keys.upload_priority,
+            up_time: engine.now(),
+            follows_changelog: engine.params.storage_ip_changed_auto_adjust,
+            heart_beat_interval: keys.heart_beat_interval,
+            stat_report_interval: keys.stat_report_interval,
+        };
+        Self {
+            engine,
+            profile: Arc::new(profile),
             counts,
             base_path: config.framework.base_path.clone(),
-            state: Mutex::new(State {
-                flag,
-                peers: Peers::default(),
-                joined: vec![false; trackers],
-                statuses: vec![None; trackers],
-                leader: None,
-            }),
+            shared: Mutex::new(Shared::new(flag, trackers)),
             config,
-            asking_source: tokio::sync::Mutex::default(),
-            reported: watch::Sender::new(false),
+            saving: tokio::sync::Mutex::default(),
+            view: watch::Sender::default(),
         }
     }
 
@@ -88,25 +115,110 @@ impl Link {
         self.config.trackers.len()
     }
 
-    /// How often statistics are saved, and the binlog made durable.
-    pub fn save_intervals(&self) -> (Duration, Duration) {
-        let keys = &self.config.keys;
-        (keys.sync_stat_file_interval, keys.sync_binlog_buff_interval)
+    /// The shared state; never held while waiting. Call [`Link::publish`] after changing it.
+    pub fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The shared state; never held while waiting.
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is known of the group, now and whenever it changes.
+    pub fn view(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
     }
 
-    /// Saves `.data_init_flag`.
-    pub fn save_flag(&self) -> io::Result<()> {
-        let flag = self.state().flag.clone();
-        flag.save(&self.base_path)
+    /// Notes that all files of `source` up to this time have arrived; trackers are told.
+    pub fn note_synced(&self, source: &StorageId, timestamp: i32) {
+        self.shared().peers.note_synced(source, timestamp);
+    }
+
+    /// Shows the shared state to those who follow it, and saves what must survive. A failure to
+    /// save is logged and tried again with the next step of any reporter.
+    pub async fn publish(&self) {
+        self.view.send_if_modified(|known| {
+            let shared = self.shared();
+            let view = View {
+                peers: shared.peers.entries().to_vec(),
+                leader: shared.peers.leader(),
+                trunk_server: shared.peers.trunk_server().cloned(),
+                departures: shared.departures().to_vec(),
+                is_active: shared.is_active(),
+                is_reported: shared.is_reported(),
+            };
+            let changed = *known != view;
+            *known = view;
+            changed
+        });
+        if !self.shared().is_flag_changed() {
+            return;
+        }
+        let _in_order = self.saving.lock().await;
+        let Some(flag) = self.shared().take_changed_flag() else { return };
+        let base_path = self.base_path.clone();
+        let saved = tokio::task::spawn_blocking(move || flag.save(&base_path)).await;
+        if let Err(error) = saved.map_err(std::io::Error::other).and_then(|saved| saved) {
+            tracing::error!(%error, path = %self.base_path.display(),
+                "cannot save data/.data_init_flag, trying again");
+            self.shared().flag_not_saved();
+        }
+    }
+
+    /// Tells every tracker a peer's status, or this storage's own; one that hears it is enough
+    /// (spec 03 §A12). Used by who sends old files, and by disk recovery.
+    pub async fn report_status(&self, mut storage: Brief) -> fdfs_core::Result<()> {
+        storage.port = 0;
+        let request = StatusReport { group: self.profile.group, storage };
+        let (mut heard, mut failed) = (false, None);
+        for tracker in &self.config.trackers {
+            for left in (0..STATUS_TRIES).rev() {
+                match self.ask::<()>(tracker, Command::REPORT_STATUS, &request).await {
+                    Ok(()) => {
+                        heard = true;
+                        break;
+                    }
+                    Err(error) => {
+                        let refused = error.status().is_some();
+                        failed = Some(error);
+                        if refused || left == 0 {
+                            break;
+                        }
+                        tokio::time::sleep(STATUS_TRY_PAUSE).await;
+                    }
+                }
+            }
+        }
+        match failed {
+            Some(error) if !heard => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks one tracker on a connection of its own.
+    pub async fn ask<R: fdfs_core::wire::Wire>(
+        &self,
+        tracker: &TrackerAddr,
+        command: Command,
+        request: &impl fdfs_core::wire::Wire,
+    ) -> fdfs_core::Result<R> {
+        startup::ask_once(&self.config, tracker, command, request).await
     }
 }
 
-/// How this storage connects to trackers.
+impl Figures for Link {
+    fn changes(&self) -> u64 {
+        self.engine.stats.changes()
+    }
+
+    fn stats(&self) -> StorageStats {
+        let mut stats = self.engine.stats.snapshot();
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        stats.connection_alloc_count = count(self.counts.max());
+        stats.connection_current_count = count(self.counts.current());
+        stats.connection_max_count = count(self.counts.max());
+        stats
+    }
+}
+
+/// How this storage connects to trackers: from its own address when it is bound to one, because
+/// trackers know a storage by the address it comes from (spec 06 §4 `client_bind`).
 pub fn connect_options(config: &StorageConfig) -> ConnectOptions {
     let framework = &config.framework;
     let bound = framework.listen.first().map(|addr| addr.ip()).filter(|ip| !ip.is_unspecified());
@@ -130,13 +242,19 @@ async fn connect(tracker: &TrackerAddr, options: &ConnectOptions) -> fdfs_core::
     Err(failed.unwrap_or_else(none))
 }
 
-/// The tracker as others must write it: by address, not by name.
-fn as_addresses(tracker: &TrackerAddr) -> TrackerAddr {
-    let address = |host: &String| match host.parse::<IpAddr>() {
-        Ok(ip) => ip.to_string(),
-        Err(_) => crate::config_file::resolve(host)
-            .first()
-            .map_or_else(|| host.clone(), IpAddr::to_string),
-    };
-    TrackerAddr { hosts: tracker.hosts.iter().map(address).collect(), port: tracker.port }
+/// The tracker as others must write it: by address, not by name. A name that cannot be resolved
+/// now stays.
+pub async fn by_address(tracker: &TrackerAddr) -> TrackerAddr {
+    let mut hosts = Vec::new();
+    for host in &tracker.hosts {
+        let ip = match host.parse::<IpAddr>() {
+            Ok(ip) => Some(ip),
+            Err(_) => match tokio::net::lookup_host((host.as_str(), tracker.port)).await {
+                Ok(mut addrs) => addrs.next().map(|addr| addr.ip()),
+                Err(_) => None,
+            },
+        };
+        hosts.push(ip.map_or_else(|| host.clone(), |ip| ip.to_string()));
+    }
+    TrackerAddr { hosts, port: tracker.port }
 }

@@ -3,11 +3,12 @@
 use super::{connect, connect_options};
 use crate::storage::config::StorageConfig;
 use fdfs_core::config::{ClusterParams, IpClass, StorageIds, TrackerAddr};
-use fdfs_core::protocol::cluster::IpChanged;
+use fdfs_core::net::Conn;
+use fdfs_core::protocol::cluster::{GroupStorage, IpChanged};
 use fdfs_core::protocol::tracker::{
     FetchStorageIds, GetGroupName, GetMyIp, StorageAt, StorageIdLines,
 };
-use fdfs_core::protocol::{Command, Group, IpField, Status};
+use fdfs_core::protocol::{Command, Group, IpField, Status, StorageId};
 use fdfs_core::wire::{FixedStr, Rest, Text, Wire};
 use std::io;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use std::time::Duration;
 const ROUND_PAUSE: Duration = Duration::from_secs(1);
 /// Rounds after which an unanswered question is logged again.
 const ROUNDS_PER_LOG: u32 = 30;
+/// Rounds after which the table of ids must have come (spec 03 §A1).
+const ID_ROUNDS: u32 = 5;
 /// Requests that fetching the whole id table takes at most (spec 03 §A5).
 const ID_REQUESTS_MAX: usize = 32;
 
@@ -33,26 +36,55 @@ pub enum StartupError {
     Refused(String),
 }
 
-/// Asks one tracker after the other, for ever, until one answers.
-async fn ask<R: Wire>(config: &StorageConfig, command: Command, request: &impl Wire) -> R {
-    let mut round: u32 = 0;
-    loop {
-        for tracker in &config.trackers {
-            match ask_once(config, tracker, command, request).await {
-                Ok(answer) => return answer,
-                Err(error) if round.is_multiple_of(ROUNDS_PER_LOG) => {
+/// What one round over all trackers brought.
+enum Round<R> {
+    Answer(R),
+    /// Every tracker that could be reached said no.
+    Refused(Status),
+    Unreached,
+}
+
+async fn round<R: Wire>(
+    config: &StorageConfig,
+    (command, request): (Command, &impl Wire),
+    log: bool,
+) -> Round<R> {
+    let mut refused = None;
+    for tracker in &config.trackers {
+        match ask_once(config, tracker, command, request).await {
+            Ok(answer) => return Round::Answer(answer),
+            Err(error) => {
+                if log {
                     tracing::warn!(%tracker, %error, "no answer from a tracker, trying on");
                 }
-                Err(_) => {}
+                refused = error.status().or(refused);
             }
         }
-        round = round.wrapping_add(1);
-        tokio::time::sleep(ROUND_PAUSE).await;
     }
+    refused.map_or(Round::Unreached, Round::Refused)
+}
+
+/// Asks one tracker after the other until one answers. What all that can be reached refuse is
+/// final, unless `patient`.
+async fn ask<R: Wire>(
+    config: &StorageConfig,
+    command: Command,
+    request: &impl Wire,
+    patient: bool,
+) -> Result<R, Status> {
+    for number in 0u32.. {
+        let log = number.is_multiple_of(ROUNDS_PER_LOG);
+        match round(config, (command, request), log).await {
+            Round::Answer(answer) => return Ok(answer),
+            Round::Refused(status) if !patient => return Err(status),
+            _ => tokio::time::sleep(ROUND_PAUSE).await,
+        }
+    }
+    Err(Status::ETIMEDOUT)
 }
 
 /// Asks one tracker on a connection of its own.
-async fn ask_once<R: Wire>(
+pub(super) async fn ask_once<R: Wire>(
     config: &StorageConfig,
     tracker: &TrackerAddr,
     command: Command,
@@ -60,12 +92,17 @@ async fn ask_once<R: Wire>(
 ) -> fdfs_core::Result<R> {
     let mut conn = connect(tracker, &connect_options(config)).await?;
     let answer = conn.call(command, request).await?;
-    // The tracker closes without an answer; it need not wait for our side to.
-    let _ = conn.start(Command::QUIT, 0, &[], 0).await;
+    leave(&mut conn).await;
     Ok(answer)
 }
 
-/// The addresses by which the trackers see this storage, at most two of different classes.
+/// The tracker closes without an answer; nobody need wait for that.
+async fn leave(conn: &mut Conn) {
+    let _ = conn.start(Command::QUIT, 0, &[], 0).await;
+}
+
+/// The addresses by which the trackers see this storage, at most two of different classes, an
+/// inner one first. One tracker that answers is enough.
 pub async fn ask_ips(
     config: &StorageConfig,
     group: &str,
@@ -74,12 +111,10 @@ pub async fn ask_ips(
     let request = GetMyIp { group: FixedStr::truncated(group.as_bytes()), port: i32::from(port) };
     let mut ips: Vec<String> = Vec::new();
     for round in 0u32.. {
-        let mut reached = false;
         for tracker in &config.trackers {
             let told = ask_once::<Text<100>>(config, tracker, Command::GET_MY_IP, &request);
             match told.await {
                 Ok(told) => {
-                    reached = true;
                     for ip in told.to_string().split(',').filter(|ip| !ip.is_empty()) {
                         if !ips.iter().any(|known| known == ip) {
                             ips.push(ip.to_owned());
@@ -87,80 +122,163 @@ pub async fn ask_ips(
                     }
                 }
                 Err(error) if round.is_multiple_of(ROUNDS_PER_LOG) => {
-                    tracing::warn!(%tracker, %error, "cannot reach a tracker");
+                    tracing::warn!(%tracker, %error,
+                        "cannot reach a tracker; the storage waits until one answers");
                 }
                 Err(_) => {}
             }
         }
-        if reached {
+        if !ips.is_empty() {
             break;
         }
         tokio::time::sleep(ROUND_PAUSE).await;
     }
-    match ips.as_slice() {
+    own_ips(ips)
+}
+
+fn own_ips(mut ips: Vec<String>) -> Result<Vec<String>, StartupError> {
+    match ips.as_mut_slice() {
         [_] => Ok(ips),
-        [a, b] if IpClass::of(a) != IpClass::of(b) => Ok(ips),
+        [a, b] if IpClass::of(a) != IpClass::of(b) => {
+            if IpClass::of(a) == IpClass::Outer {
+                std::mem::swap(a, b);
+            }
+            Ok(ips)
+        }
         _ => Err(StartupError::Refused(format!(
-            "the trackers see this storage as {}: one address, or two of different classes",
+            "the trackers see this storage as {}: one address, or two of different classes; set \
+             bind_addr and client_bind=true to come from one",
             ips.join(", ")
         ))),
     }
 }
 
 /// The group, when the configuration names none.
-pub async fn ask_group(config: &StorageConfig, port: u16) -> String {
+pub async fn ask_group(config: &StorageConfig, port: u16) -> Result<String, StartupError> {
     let request = GetGroupName { ip: Rest::default(), port: i32::from(port) };
-    let group: Group = ask(config, Command::GET_GROUP_NAME, &request).await;
-    group.to_string()
+    let told: Result<Group, _> = ask(config, Command::GET_GROUP_NAME, &request, false).await;
+    told.map(|group| group.to_string()).map_err(|status| {
+        StartupError::Refused(format!(
+            "group_name is missing, and the trackers know no group for this address and port \
+             {port} (status {status:#})"
+        ))
+    })
 }
 
 /// What all servers of the cluster agree on.
 pub async fn ask_params(config: &StorageConfig) -> Result<ClusterParams, StartupError> {
-    let text: Rest = ask(config, Command::PARAMETERS, &()).await;
+    let told: Result<Rest, _> = ask(config, Command::PARAMETERS, &(), true).await;
+    let text = told.map_err(|status| StartupError::Refused(format!("no parameters: {status}")))?;
     Ok(ClusterParams::parse(&String::from_utf8_lossy(&text.0))?)
 }
 
 /// The table of storage ids.
 pub async fn ask_ids(config: &StorageConfig) -> Result<StorageIds, StartupError> {
-    let (mut text, mut start) = (Vec::new(), 0);
+    let mut failed = None;
+    for _ in 0..ID_ROUNDS {
+        for tracker in &config.trackers {
+            match fetch_ids(config, tracker).await {
+                Ok(text) => return Ok(StorageIds::parse(&text, &mut |_| Vec::new())?),
+                Err(error) => failed = Some(error),
+            }
+        }
+        tokio::time::sleep(ROUND_PAUSE).await;
+    }
+    let why = failed.map(|error| error.to_string()).unwrap_or_default();
+    Err(StartupError::Refused(format!("no tracker sends the storage ids: {why}")))
+}
+
+/// The whole table from one tracker: pieces of two might not fit together.
+async fn fetch_ids(config: &StorageConfig, tracker: &TrackerAddr) -> fdfs_core::Result<String> {
+    let mut conn = connect(tracker, &connect_options(config)).await?;
+    let (mut text, mut start) = (Vec::new(), 0i32);
     for _ in 0..ID_REQUESTS_MAX {
         let request = FetchStorageIds { start, allow_empty: 0 };
-        let piece: StorageIdLines = ask(config, Command::FETCH_STORAGE_IDS, &request).await;
+        let piece: StorageIdLines = conn.call(Command::FETCH_STORAGE_IDS, &request).await?;
         text.extend_from_slice(&piece.lines.0);
-        start += piece.count.max(0);
+        start = start.saturating_add(piece.count.max(0));
         if piece.count <= 0 || start >= piece.total {
             break;
         }
     }
-    Ok(StorageIds::parse(&String::from_utf8_lossy(&text), &mut |_| Vec::new())?)
+    leave(&mut conn).await;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// This storage's id by its address.
-pub async fn ask_own_id(config: &StorageConfig, group: &str, ip: &str, port: u16) -> String {
+/// The id of the storage at this address; `None` when the trackers know none.
+pub async fn ask_id(
+    config: &StorageConfig,
+    group: &str,
+    ip: &str,
+    port: u16,
+) -> Result<Option<String>, StartupError> {
     let addr = TrackerAddr { hosts: vec![ip.to_owned()], port };
     let request = StorageAt {
         group: FixedStr::truncated(group.as_bytes()),
         address: Text::new(addr.to_string().as_bytes()).unwrap_or_default(),
     };
-    let id: Text<16> = ask(config, Command::GET_STORAGE_ID, &request).await;
-    id.to_string()
+    let told: Result<Text<16>, _> = ask(config, Command::GET_STORAGE_ID, &request, false).await;
+    match told {
+        Ok(id) => Ok(Some(id.to_string())),
+        Err(Status::ENOENT) => Ok(None),
+        Err(status) => Err(StartupError::Refused(format!(
+            "the trackers refuse to tell the id of {addr} in group {group}: status {status:#}"
+        ))),
+    }
 }
 
-/// Tells every tracker that this storage has a new address; one that knows is enough
-/// (spec 03 §A15).
-pub async fn report_ip(config: &StorageConfig, group: &str, old_ip: &str, new_ip: &str) {
+/// Tells every tracker that this storage has a new address, until one has heard it, and reads what
+/// the change log holds for it (spec 03 §A15).
+pub async fn report_ip(
+    config: &StorageConfig,
+    group: Group,
+    old_ip: &str,
+    new_ip: &str,
+) -> Vec<Vec<u8>> {
     let request = IpChanged {
-        group: FixedStr::truncated(group.as_bytes()),
+        group,
         old_ip: IpField::truncated(old_ip.as_bytes()),
         new_ip: IpField::truncated(new_ip.as_bytes()),
     };
     let settled = [Status::EALREADY, Status::ENOENT, Status::EEXIST, Status::EBUSY];
+    for round in 0u32.. {
+        let mut heard = false;
+        for tracker in &config.trackers {
+            match ask_once::<()>(config, tracker, Command::REPORT_IP_CHANGED, &request).await {
+                Ok(()) => heard = true,
+                Err(error) if error.status().is_some_and(|s| settled.contains(&s)) => heard = true,
+                Err(error) if round.is_multiple_of(ROUNDS_PER_LOG) => {
+                    tracing::warn!(%tracker, %error, "cannot report the new address");
+                }
+                Err(_) => {}
+            }
+        }
+        if heard {
+            break;
+        }
+        tokio::time::sleep(ROUND_PAUSE).await;
+    }
+    let me = GroupStorage { group, id: StorageId::truncated(new_ip.as_bytes()) };
+    let mut logs = Vec::new();
     for tracker in &config.trackers {
-        let told = ask_once::<()>(config, tracker, Command::REPORT_IP_CHANGED, &request).await;
-        if let Err(error) = told
-            && error.status().is_none_or(|status| !settled.contains(&status))
-        {
-            tracing::warn!(%tracker, %error, "cannot report the new address");
+        let told = ask_once::<Rest>(config, tracker, Command::CHANGELOG, &Some(me.clone())).await;
+        logs.extend(told.ok().map(|log| log.0));
+    }
+    logs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_own_addresses_must_differ_in_class_and_the_inner_one_stands_first() {
+        let own = |ips: &[&str]| own_ips(ips.iter().map(|ip| (*ip).to_owned()).collect());
+        assert_eq!(own(&["10.0.0.21"]).unwrap(), ["10.0.0.21"]);
+        assert_eq!(own(&["8.8.8.81", "10.0.0.21"]).unwrap(), ["10.0.0.21", "8.8.8.81"]);
+        assert_eq!(own(&["10.0.0.21", "8.8.8.81"]).unwrap(), ["10.0.0.21", "8.8.8.81"]);
+        for bad in [&["10.0.0.21", "10.0.0.22"][..], &["10.0.0.21", "8.8.8.81", "192.168.0.1"]] {
+            assert!(own(bad).unwrap_err().to_string().contains("bind_addr"), "{bad:?}");
         }
     }
 }
