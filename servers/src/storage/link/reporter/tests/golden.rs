@@ -28,7 +28,7 @@ fn connections(recording: &str) -> BTreeMap<(String, u32), Vec<Exchange>> {
         let (body, conn): (Vec<u8>, u32) =
             ((0..hex.len() / 2).map(byte).collect(), conn.parse().unwrap());
         let (at, command) = (t_ms.parse::<f64>().unwrap(), Command(command.parse().unwrap()));
-        let at = Duration::from_micros((at * 1000.0) as u64);
+        let at = Duration::from_secs_f64(at / 1000.0);
         if kind == "req" {
             asker.insert(conn, from.to_owned());
             let exchange = Exchange { at, command, body, reply: Ok(Vec::new()) };
