@@ -13,5 +13,6 @@ async fn main() -> fdfs_core::Result<()> {
     let id = client.upload_file(&file, UploadOptions::default()).await?;
     let content = client.download(&id, Range::default()).await?;
     println!("{id}: {} bytes", content.len());
-    client.delete(&id, false).await
+    client.delete(&id, false).await?;
+    Ok(())
 }

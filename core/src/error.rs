@@ -125,6 +125,13 @@ impl Error {
         }))
     }
 
+    /// The same error seen as another kind: what a status means depends on who was asked for what.
+    #[must_use]
+    pub fn with_kind(mut self, kind: ErrorKind, message: impl Into<String>) -> Self {
+        (self.0.kind, self.0.message) = (kind, message.into());
+        self
+    }
+
     /// Names the server.
     #[must_use]
     pub fn with_peer(mut self, peer: impl Into<String>) -> Self {

@@ -2,7 +2,8 @@
 //! language bindings share.
 //!
 //! Modules without sockets, clock or randomness come first and build alone with
-//! `--no-default-features`: [`wire`], [`protocol`], [`file_id`], [`config`], [`token`]. The feature
+//! `--no-default-features`: [`wire`], [`protocol`], [`file_id`], [`config`], [`token`],
+//! [`exchange`], [`route`]. The feature
 //! `net` (on by default) adds the sockets and the client on top of them.
 
 #![forbid(unsafe_code)]
@@ -11,11 +12,11 @@
 pub mod client;
 pub mod config;
 pub mod error;
+pub mod exchange;
 pub mod file_id;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod protocol;
-#[cfg(feature = "net")]
 pub mod route;
 pub mod token;
 pub mod wire;

@@ -7,142 +7,16 @@
     missing_docs
 )]
 
+mod fake;
+
+use fake::{Act, ID, dead, fake, id, info, listener, no, ok, options, packet, stored, tracker_for};
 use fdfs_core::ErrorKind;
-use fdfs_core::client::{ClientOptions, Metadata, Range, UploadOptions};
-use fdfs_core::file_id::FileId;
-use fdfs_core::protocol::address::{AddrWidth, ServerAddr};
-use fdfs_core::protocol::frame::Header;
-use fdfs_core::protocol::storage::{FileInfo, StoredAs};
-use fdfs_core::protocol::tracker::{FetchTargets, StoreTarget};
+use fdfs_core::client::{Metadata, Range, UploadOptions};
+use fdfs_core::protocol::address::AddrWidth;
 use fdfs_core::protocol::{Command, Status};
-use fdfs_core::wire::Wire;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::SeekFrom;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-const ID: &str = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml";
-
-/// What a fake server does with a request.
-enum Act {
-    Reply(Status, Vec<u8>),
-    /// Sends these bytes as they are.
-    Raw(Vec<u8>),
-    /// Closes without a word.
-    Close,
-    /// Says nothing more.
-    Hang,
-}
-
-fn ok(body: impl Wire) -> Act {
-    Act::Reply(Status::OK, body.encode().to_vec())
-}
-
-fn no(status: Status) -> Act {
-    Act::Reply(status, Vec::new())
-}
-
-#[derive(Clone)]
-struct Fake {
-    addr: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    requests: Arc<AtomicUsize>,
-}
-
-/// A server that hands each request to `act`, with the number of the request on its connection.
-async fn fake(act: impl Fn(Command, Vec<u8>, usize) -> Act + Send + Sync + 'static) -> Fake {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let fake = Fake {
-        addr: listener.local_addr().unwrap(),
-        connections: Arc::default(),
-        requests: Arc::default(),
-    };
-    let (counts, act) = (fake.clone(), Arc::new(act));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            counts.connections.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(converse(stream, counts.clone(), act.clone()));
-        }
-    });
-    fake
-}
-
-async fn converse(
-    mut stream: TcpStream,
-    counts: Fake,
-    act: Arc<impl Fn(Command, Vec<u8>, usize) -> Act>,
-) {
-    for number in 0.. {
-        let mut header = [0; 10];
-        if stream.read_exact(&mut header).await.is_err() {
-            return;
-        }
-        let header = Header::parse(header).unwrap();
-        let mut body = vec![0; header.body_len as usize];
-        if stream.read_exact(&mut body).await.is_err() {
-            return;
-        }
-        counts.requests.fetch_add(1, Ordering::SeqCst);
-        match act(header.command, body, number) {
-            Act::Reply(status, body) => {
-                let header = Header::reply(status, body.len() as u64).encode();
-                stream.write_all(&[&header[..], &body].concat()).await.unwrap();
-            }
-            Act::Raw(bytes) => stream.write_all(&bytes).await.unwrap(),
-            Act::Close => return,
-            Act::Hang => std::future::pending().await,
-        }
-    }
-}
-
-fn server_at(addr: SocketAddr) -> ServerAddr {
-    ServerAddr { ip: addr.ip().to_string().as_str().try_into().unwrap(), port: addr.port().into() }
-}
-
-/// A tracker that sends everybody to `storage`.
-async fn tracker_for(storage: SocketAddr, width: AddrWidth) -> Fake {
-    let group = "group1".try_into().unwrap();
-    let server = server_at(storage);
-    fake(move |command, _, _| match command {
-        Command::QUERY_STORE | Command::QUERY_STORE_GROUP => {
-            ok(StoreTarget { width, group, server, store_path: 0 })
-        }
-        Command::QUERY_FETCH | Command::QUERY_UPDATE => {
-            ok(FetchTargets { width, group, servers: vec![server] })
-        }
-        _ => ok(()),
-    })
-    .await
-}
-
-fn options(trackers: &[SocketAddr]) -> ClientOptions {
-    let trackers: Vec<String> = trackers.iter().map(ToString::to_string).collect();
-    let mut options = ClientOptions::new(trackers).unwrap();
-    options.connect_timeout = Duration::from_secs(2);
-    options.io_timeout = Duration::from_secs(2);
-    options
-}
-
-fn id() -> FileId {
-    ID.parse().unwrap()
-}
-
-fn stored() -> StoredAs {
-    let (group, name) = ID.split_once('/').unwrap();
-    StoredAs { group: group.try_into().unwrap(), name: name.try_into().unwrap() }
-}
-
-fn info(size: i64) -> FileInfo {
-    let source_ip = "10.0.0.1".try_into().unwrap();
-    FileInfo { width: AddrWidth::V6, size, modified: 5, crc32: 7, source_ip }
-}
-
-/// An address where nobody listens.
-async fn dead() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
 
 #[tokio::test]
 async fn a_dead_tracker_is_passed_over_and_rested() {
@@ -166,8 +40,8 @@ async fn connections_are_kept_while_they_end_cleanly() {
     for _ in 0..10 {
         client.stat(&id()).await.unwrap();
     }
-    assert_eq!(storage.connections.load(Ordering::SeqCst), 1);
-    assert_eq!(tracker.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(storage.connections(), 1);
+    assert_eq!(tracker.connections(), 1);
     assert_eq!(client.pool_stats().iter().map(|stats| stats.idle).sum::<usize>(), 2);
     client.close();
     assert_eq!(client.stat(&id()).await.unwrap_err().kind(), ErrorKind::Closed);
@@ -184,8 +58,8 @@ async fn unclean_connections_are_never_used_again() {
     ] {
         let storage = fake(move |_, _, _| match answer {
             Some(status) => no(status),
-            // A reply that promises more than comes.
-            None => Act::Raw([&Header::reply(Status::OK, 41).encode()[..], &[0; 41]].concat()),
+            // A reply with a body where none belongs.
+            None => Act::Raw(packet(Status::OK, &[0; 41])),
         })
         .await;
         let tracker = tracker_for(storage.addr, AddrWidth::V4).await;
@@ -197,7 +71,7 @@ async fn unclean_connections_are_never_used_again() {
             assert_eq!(error.file_id(), Some(ID));
             assert_eq!(error.outcome_unknown(), answer.is_none());
         }
-        assert_eq!(storage.connections.load(Ordering::SeqCst), connections, "{answer:?}");
+        assert_eq!(storage.connections(), connections, "{answer:?}");
     }
 }
 
@@ -215,12 +89,12 @@ async fn reads_survive_a_kept_connection_that_died_and_changes_do_not_repeat() {
     for _ in 0..3 {
         assert_eq!(client.stat(&id()).await.unwrap().size, 3);
     }
-    assert_eq!(storage.connections.load(Ordering::SeqCst), 3);
+    assert_eq!(storage.connections(), 3);
     client.stat(&id()).await.unwrap();
-    let requests = storage.requests.load(Ordering::SeqCst);
+    let requests = storage.requests();
     let error = client.append(&id(), b"x").await.unwrap_err();
     assert!(error.outcome_unknown() && !error.retryable(), "{error}");
-    assert_eq!(storage.requests.load(Ordering::SeqCst), requests + 1, "sent once");
+    assert_eq!(storage.requests(), requests + 1, "sent once");
 }
 
 #[tokio::test]
@@ -243,9 +117,7 @@ async fn the_clocks_are_named() {
     let client = slow.connect();
     let hanging = client.clone();
     let hung = tokio::spawn(async move { hanging.stat(&id()).await });
-    while storage.requests.load(Ordering::SeqCst) < 3 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    storage.asked(3).await;
     let error = client.stat(&id()).await.unwrap_err();
     assert!(error.to_string().contains("pool wait"), "{error}");
     hung.abort();
@@ -254,15 +126,13 @@ async fn the_clocks_are_named() {
 #[tokio::test]
 async fn a_refusal_in_the_middle_of_an_upload_is_heard() {
     // Answers after the first bytes and never reads the rest.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
+    let (listener, addr) = listener().await;
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut first = [0; 25];
                 stream.read_exact(&mut first).await.unwrap();
-                let reply = Header::reply(Status::ENOSPC, 0).encode();
-                stream.write_all(&reply).await.unwrap();
+                stream.write_all(&packet(Status::ENOSPC, b"")).await.unwrap();
                 std::future::pending::<()>().await;
             });
         }
@@ -311,8 +181,11 @@ async fn ranges_mean_the_same_whatever_the_server_does() {
     let mut piece = [0; 3];
     let read = reader.read(&mut piece).await.unwrap();
     assert_eq!(&piece[..read], &b"234"[..read]);
-    reader.seek(5).await.unwrap();
-    assert_eq!(reader.remaining(), 2);
+    assert_eq!(reader.seek(SeekFrom::End(-2)).unwrap(), 3);
+    let mut tail = Vec::new();
+    reader.read_to_end(&mut tail).await.unwrap();
+    assert_eq!(tail, b"56");
+    assert_eq!((reader.position(), reader.len()), (5, 5));
 }
 
 #[tokio::test]
@@ -345,7 +218,7 @@ async fn what_servers_would_cut_or_confuse_is_refused_here() {
         let error = client.upload(b"x", options).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     }
-    assert_eq!(storage.requests.load(Ordering::SeqCst), 0, "nothing was sent");
+    assert_eq!(storage.requests(), 0, "nothing was sent");
     let short: &[u8] = b"12";
     let error = client.upload_reader(short, Some(3), UploadOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LocalIo);
@@ -404,7 +277,7 @@ async fn advertised_addresses_can_be_mapped() {
         [("10.255.0.9:23000", storage.addr.to_string()), ("10.255.0.9", storage.addr.to_string())]
     {
         let mut options = options(&[tracker.addr]);
-        options.address_map.insert(from.into(), to);
+        options.address_map.insert(from, &to).unwrap();
         assert_eq!(options.connect().stat(&id()).await.unwrap().size, 3);
     }
 }

@@ -1,5 +1,5 @@
 //! `docs/protocol.md` and `tests/vectors/errors.tsv` are what the tables say; `BLESS=1` writes them.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 use fdfs_core::ErrorKind;
 use fdfs_core::protocol::{COMMANDS, Resend, Status};

@@ -1,5 +1,7 @@
 //! Shared helpers of the tests that need real servers.
 #![forbid(unsafe_code)]
 
+pub mod engine;
 pub mod raw;
+pub mod requests;
 pub mod scenarios;

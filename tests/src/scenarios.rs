@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a scenario that fails panics")]
 
 use fdfs_core::ErrorKind;
-use fdfs_core::client::{CallOptions, Client, Metadata, Range, UploadOptions};
+use fdfs_core::client::{Client, Metadata, Range, UploadOptions};
 use fdfs_core::file_id::Kind;
 use fdfs_core::protocol::StorageStatus;
 
@@ -147,7 +147,7 @@ async fn streams(client: &Client) {
     std::fs::write(&from, &content).unwrap();
     let id = client.upload_file(&from, UploadOptions::default()).await.unwrap();
     assert!(id.path().ends_with(".tar.gz"));
-    let len = client.download_file(&id, &to, CallOptions::default()).await.unwrap();
+    let len = client.download_file(&id, &to, Range::default()).await.unwrap();
     assert_eq!(len, 9_000_000);
     assert!(std::fs::read(&to).unwrap() == content);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no file beside");

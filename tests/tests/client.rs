@@ -53,7 +53,7 @@ fn the_blocking_client_does_the_same_from_many_threads() {
                 let copy = client.upload_reader(&content[..], sized, UploadOptions::default());
                 let mut sink = Vec::new();
                 let copy = copy.unwrap();
-                client.download_to(&copy, &mut sink, Range::default(), Default::default()).unwrap();
+                client.download_to(&copy, &mut sink, Range::default()).unwrap();
                 assert!(sink == content);
                 client.delete(&id, false).unwrap();
             })

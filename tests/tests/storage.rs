@@ -16,6 +16,9 @@ use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::{Rest, Wire};
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
 use fdfs_tests::raw::{Answer, Raw};
+use fdfs_tests::requests::{
+    bytes, download, file, range, refused, set_metadata, stored, upload, upload_head,
+};
 use std::path::{Path, PathBuf};
 
 /// A storage with its cluster, in a folder of its own.
@@ -78,41 +81,6 @@ impl Drop for Lab {
             self.runtime.block_on(cluster.shutdown()).unwrap();
         }
     }
-}
-
-fn upload_head(len: usize, ext: &str) -> Upload {
-    Upload { store_path: 0xff, content_len: len as i64, ext: ext.try_into().unwrap() }
-}
-
-fn stored(answer: Answer) -> String {
-    let stored = StoredAs::decode(&answer.body()).unwrap();
-    assert_eq!(stored.group.to_string(), "group1");
-    stored.name.to_string()
-}
-
-fn upload(raw: &mut Raw, command: Command, content: &[u8], ext: &str) -> String {
-    stored(raw.call_with(command, &upload_head(content.len(), ext), content))
-}
-
-fn file(name: &str) -> FileRef {
-    FileRef { group: "group1".try_into().unwrap(), name: name.try_into().unwrap() }
-}
-
-fn range(name: &str, offset: i64, len: i64) -> Download {
-    let file = file(name);
-    Download { offset, len, group: file.group, name: file.name }
-}
-
-fn download(raw: &mut Raw, name: &str) -> Vec<u8> {
-    raw.call_with(Command::DOWNLOAD_FILE, &range(name, 0, 0), &[]).body()
-}
-
-fn refused(status: Status) -> Answer {
-    Answer::Reply(status, Vec::new())
-}
-
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8).collect()
 }
 
 #[test]
@@ -397,13 +365,6 @@ fn deleting_takes_the_metadata_along() {
         assert_eq!(answer, refused(Status::ENOENT));
     }
     assert!(raw.is_alive(), "status 2 keeps the connection");
-}
-
-fn set_metadata(raw: &mut Raw, name: &str, flag: u8, items: &[u8]) -> Answer {
-    let group = "group1".try_into().unwrap();
-    let items = Items(Rest(items.to_vec()));
-    let request = SetMetadata { name: name.try_into().unwrap(), items, flag, group };
-    raw.call_with(Command::SET_METADATA, &request, &[])
 }
 
 #[test]

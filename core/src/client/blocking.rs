@@ -1,39 +1,55 @@
 //! The client without `async`: each call waits for its answer.
 //!
+//! ```no_run
+//! use fdfs_core::client::{Range, UploadOptions, blocking};
+//!
+//! let client = blocking::Client::from_conf("/etc/fdfs/client.conf")?;
+//! let id = client.upload(b"hello", UploadOptions::ext("txt"))?;
+//! assert_eq!(client.download(&id, Range::default())?, b"hello");
+//! # Ok::<(), fdfs_core::Error>(())
+//! ```
+//!
 //! Must not be called from within an asynchronous runtime's own threads.
 
 use super::runtime::wait;
 use super::{
-    CallOptions, ClientOptions, FileInfo, GroupInfo, Metadata, Range, ServerAddress,
-    ServerPoolStats, StorageInfo, TrackerInfo, UploadOptions, UploadTarget,
+    CallOptions, ClientOptions, FileInfo, GroupInfo, Metadata, PoolStats, Range, ServerAddress,
+    StorageInfo, TrackerInfo, UploadOptions, UploadTarget,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// A client whose calls wait. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     client: super::Client,
-    /// The process that made it: connections do not survive a fork.
-    pid: u32,
+    process: Process,
 }
 
-/// An open file; see [`super::Reader`].
-#[derive(Debug)]
-pub struct Reader(super::Reader);
+/// The process that made a client: connections and threads do not survive a fork.
+#[derive(Debug, Clone, Copy)]
+struct Process(u32);
 
-/// A file that grows; see [`super::Writer`].
-#[derive(Debug)]
-pub struct Writer(Option<super::Writer>);
+impl Process {
+    fn check(self) -> Result<()> {
+        if self.0 == std::process::id() {
+            return Ok(());
+        }
+        let text = "this client was made before a fork; make a new one in the child process";
+        Err(Error::new(ErrorKind::Closed, text))
+    }
+}
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
         impl Client {$(
             $(#[$doc])*
             pub fn $name(&self $(, $arg: $ty)*) -> Result<$out> {
-                wait(self.of_this_process()?.$name($($arg),*))
+                self.process.check()?;
+                wait(self.client.$name($($arg),*))
             }
         )*}
     };
@@ -46,8 +62,13 @@ calls! {
     upload_file(path: &Path, options: UploadOptions) -> FileId;
     /// Uploads a slave; see [`super::Client::upload_slave`].
     upload_slave(master: &FileId, prefix: &str, data: &[u8], options: UploadOptions) -> FileId;
+    /// Uploads a local file as a slave; see [`super::Client::upload_slave_file`].
+    upload_slave_file(master: &FileId, prefix: &str, path: &Path, options: UploadOptions)
+        -> FileId;
     /// Adds to an appender file; see [`super::Client::append`].
     append(id: &FileId, data: &[u8]) -> ();
+    /// Adds a local file to an appender file; see [`super::Client::append_file`].
+    append_file(id: &FileId, path: &Path) -> ();
     /// Overwrites part of an appender file; see [`super::Client::modify`].
     modify(id: &FileId, offset: u64, data: &[u8]) -> ();
     /// Sets the size of an appender file; see [`super::Client::truncate`].
@@ -59,9 +80,9 @@ calls! {
     /// Downloads into a buffer; see [`super::Client::download_into`].
     download_into(id: &FileId, buffer: &mut [u8], offset: i64) -> usize;
     /// Downloads to a local file; see [`super::Client::download_file`].
-    download_file(id: &FileId, path: &Path, call: CallOptions) -> u64;
+    download_file(id: &FileId, path: &Path, range: Range) -> u64;
     /// Deletes a file; see [`super::Client::delete`].
-    delete(id: &FileId, missing_ok: bool) -> ();
+    delete(id: &FileId, missing_ok: bool) -> bool;
     /// Whether a file is there; see [`super::Client::exists`].
     exists(id: &FileId) -> bool;
     /// What is known of a file; see [`super::Client::stat`].
@@ -87,7 +108,7 @@ calls! {
 impl Client {
     /// A client with these options; connects when it is used.
     pub fn new(options: ClientOptions) -> Self {
-        Self { client: super::Client::new(options), pid: std::process::id() }
+        Self { client: super::Client::new(options), process: Process(std::process::id()) }
     }
 
     /// A client for the cluster of a `client.conf`.
@@ -100,12 +121,10 @@ impl Client {
         &self.client
     }
 
-    fn of_this_process(&self) -> Result<&super::Client> {
-        if self.pid == std::process::id() {
-            return Ok(&self.client);
-        }
-        let text = "this client was made before a fork; make a new one in the child process";
-        Err(Error::new(ErrorKind::Closed, text))
+    /// The same client, whose calls have these options; see [`super::Client::with`].
+    #[must_use]
+    pub fn with(&self, call: CallOptions) -> Self {
+        Self { client: self.client.with(call), process: self.process }
     }
 
     /// Uploads what `reader` gives: `size` bytes, or all there is.
@@ -115,37 +134,97 @@ impl Client {
         size: Option<u64>,
         options: UploadOptions,
     ) -> Result<FileId> {
-        wait(self.of_this_process()?.upload_reader(Blocking(reader), size, options))
+        self.process.check()?;
+        wait(self.client.upload_reader(Blocking(reader), size, options))
+    }
+
+    /// Uploads a slave from a stream; see [`super::Client::upload_slave_reader`].
+    pub fn upload_slave_reader(
+        &self,
+        master: &FileId,
+        prefix: &str,
+        reader: impl io::Read + Send + Unpin,
+        size: Option<u64>,
+        options: UploadOptions,
+    ) -> Result<FileId> {
+        self.process.check()?;
+        wait(self.client.upload_slave_reader(master, prefix, Blocking(reader), size, options))
+    }
+
+    /// Adds what `reader` gives to an appender file; see [`super::Client::append_reader`].
+    pub fn append_reader(
+        &self,
+        id: &FileId,
+        reader: impl io::Read + Send + Unpin,
+        size: Option<u64>,
+    ) -> Result<()> {
+        self.process.check()?;
+        wait(self.client.append_reader(id, Blocking(reader), size))
+    }
+
+    /// Overwrites part of an appender file; see [`super::Client::modify_reader`].
+    pub fn modify_reader(
+        &self,
+        id: &FileId,
+        offset: u64,
+        reader: impl io::Read + Send + Unpin,
+        size: Option<u64>,
+    ) -> Result<()> {
+        self.process.check()?;
+        wait(self.client.modify_reader(id, offset, Blocking(reader), size))
     }
 
     /// Downloads to a writer in bounded memory.
-    pub fn download_to(
-        &self,
-        id: &FileId,
-        sink: &mut impl io::Write,
-        range: Range,
-        call: CallOptions,
-    ) -> Result<u64> {
-        wait(self.of_this_process()?.download_to(id, &mut Blocking(sink), range, call))
+    pub fn download_to(&self, id: &FileId, sink: &mut impl io::Write, range: Range) -> Result<u64> {
+        self.process.check()?;
+        wait(self.client.download_to(id, &mut Blocking(sink), range))
     }
 
     /// Opens a file for reading piece by piece.
     pub fn open(&self, id: &FileId, range: Range) -> Result<Reader> {
-        wait(self.of_this_process()?.open(id, range)).map(Reader)
+        self.process.check()?;
+        let reader = wait(self.client.open(id, range))?;
+        Ok(Reader { reader, process: self.process })
     }
 
-    /// Begins a file that is written piece by piece.
+    /// Begins a file that is written piece by piece; see [`super::Client::create`].
     pub fn create(&self, options: UploadOptions, finalize: bool) -> Result<Writer> {
-        wait(self.of_this_process()?.create(options, finalize)).map(|writer| Writer(Some(writer)))
+        self.process.check()?;
+        let writer = wait(self.client.create(options, finalize))?;
+        Ok(Writer { writer, process: self.process })
     }
 
     /// Removes a storage that is offline; see [`super::Admin::delete_storage`].
     pub fn delete_storage(&self, group: &str, id: &str) -> Result<()> {
-        wait(self.of_this_process()?.admin().delete_storage(group, id))
+        self.process.check()?;
+        wait(self.client.admin().delete_storage(group, id))
+    }
+
+    /// Removes an empty group; see [`super::Admin::delete_group`].
+    pub fn delete_group(&self, group: &str) -> Result<()> {
+        self.process.check()?;
+        wait(self.client.admin().delete_group(group))
+    }
+
+    /// Chooses a trunk server; see [`super::Admin::set_trunk_server`].
+    pub fn set_trunk_server(&self, group: &str, id: Option<&str>) -> Result<String> {
+        self.process.check()?;
+        wait(self.client.admin().set_trunk_server(group, id))
+    }
+
+    /// The URL of a file; see [`super::Client::http_url`].
+    pub fn http_url(
+        &self,
+        id: &FileId,
+        base: &str,
+        filename: Option<&str>,
+        expires: Option<SystemTime>,
+    ) -> String {
+        self.client.http_url(id, base, filename, expires)
     }
 
     /// What the pool did, by server.
-    pub fn pool_stats(&self) -> Vec<ServerPoolStats> {
+    pub fn pool_stats(&self) -> Vec<PoolStats> {
         self.client.pool_stats()
     }
 
@@ -155,37 +234,88 @@ impl Client {
     }
 }
 
-impl io::Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        wait(self.0.read(buffer)).map_err(io::Error::other)
+/// An open file; see [`super::Reader`].
+#[derive(Debug)]
+pub struct Reader {
+    reader: super::Reader,
+    process: Process,
+}
+
+impl Reader {
+    /// Bytes of the part that was opened.
+    pub fn len(&self) -> u64 {
+        self.reader.len()
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.reader.is_empty()
+    }
+
+    /// The next byte to be read.
+    pub fn position(&self) -> u64 {
+        self.reader.position()
+    }
+
+    /// Reads some bytes; 0 at the end. As [`io::Read`], but with this library's error.
+    pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.process.check()?;
+        wait(self.reader.read(buffer))
     }
 }
 
+impl io::Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_some(buffer).map_err(io::Error::other)
+    }
+}
+
+impl io::Seek for Reader {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.reader.seek(to).map_err(io::Error::other)
+    }
+}
+
+/// A file that grows; see [`super::Writer`].
+#[derive(Debug)]
+pub struct Writer {
+    writer: super::Writer,
+    process: Process,
+}
+
 impl Writer {
+    /// The file under way; see [`super::Writer::id`].
+    pub fn id(&self) -> &FileId {
+        self.writer.id()
+    }
+
+    /// Adds bytes. As [`io::Write`], but all of them, and with this library's error.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        self.process.check()?;
+        wait(self.writer.write(bytes))
+    }
+
     /// Sends the rest and returns the id of the whole file.
-    pub fn finish(mut self) -> Result<FileId> {
-        match self.0.take() {
-            Some(writer) => wait(writer.finish()),
-            None => Err(Error::new(ErrorKind::Closed, "the writer has ended")),
-        }
+    pub fn finish(self) -> Result<FileId> {
+        self.process.check()?;
+        wait(self.writer.finish())
+    }
+
+    /// Gives the file up and deletes what has been sent.
+    pub fn abort(self) -> Result<()> {
+        self.process.check()?;
+        wait(self.writer.abort())
     }
 }
 
 impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Some(writer) => {
-                wait(writer.write(bytes)).map(|()| bytes.len()).map_err(io::Error::other)
-            }
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+        self.add(bytes).map(|()| bytes.len()).map_err(io::Error::other)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0 {
-            Some(writer) => wait(writer.flush()).map_err(io::Error::other),
-            None => Ok(()),
-        }
+        self.process.check().map_err(io::Error::other)?;
+        wait(self.writer.flush()).map_err(io::Error::other)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Metadata of files.
 
-use super::exchange::Query;
-use super::options::{CallOptions, Metadata};
-use super::{Client, group_of};
+use super::Client;
+use super::call::{Query, group_of};
+use super::options::Metadata;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
 use crate::protocol::Command;
@@ -15,16 +15,26 @@ use crate::wire::Rest;
 
 impl Client {
     /// The metadata of a file; empty when it has none.
+    ///
+    /// ```no_run
+    /// # use fdfs_core::client::{Client, Metadata};
+    /// # async fn example(client: Client) -> fdfs_core::Result<()> {
+    /// let id = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml".parse()?;
+    /// client.set_metadata(&id, &Metadata::from([("a".into(), "1".into())]), true).await?;
+    /// assert_eq!(client.get_metadata(&id).await?["a"], "1");
+    /// # Ok(()) }
+    /// ```
     pub async fn get_metadata(&self, id: &FileId) -> Result<Metadata> {
+        let call = self.begin("fdfs.get_metadata")?;
         let request = FileRef { group: group_of(id)?, name: id.name() };
-        let work = self.on_storage::<Rest>(Query::Update, id, (Command::GET_METADATA, 0), &request);
-        match self.bounded(&CallOptions::default(), false, work).await {
+        let command = (Command::GET_METADATA, 0);
+        match call.on_storage::<Rest>(Query::Update, id, command, &request).await {
             Ok(items) => {
                 let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
                 Ok(unpack(&items.0).iter().map(|(name, value)| (text(name), text(value))).collect())
             }
             // A file without metadata and no file are the same answer; only the latter is an error.
-            Err(error) if error.kind() == ErrorKind::NotFound && self.exists(id).await? => {
+            Err(error) if error.kind() == ErrorKind::NotFound && call.exists(id).await? => {
                 Ok(Metadata::new())
             }
             Err(error) => Err(error),
@@ -33,10 +43,10 @@ impl Client {
 
     /// Sets the metadata of a file; with `merge`, items it does not name stay.
     pub async fn set_metadata(&self, id: &FileId, items: &Metadata, merge: bool) -> Result<()> {
+        let call = self.begin("fdfs.set_metadata")?;
         let flag = if merge { META_MERGE } else { META_OVERWRITE };
         let request = request(id, pack(items)?, flag)?;
-        let work = self.on_storage(Query::Update, id, (Command::SET_METADATA, 0), &request);
-        self.bounded(&CallOptions::default(), true, work).await
+        call.on_storage(Query::Update, id, (Command::SET_METADATA, 0), &request).await
     }
 }
 

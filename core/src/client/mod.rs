@@ -1,7 +1,7 @@
 //! The client: every operation of FastDFS, asynchronous, pooled and safe to share.
 //!
 //! ```no_run
-//! use fdfs_core::client::{Client, ClientOptions, Range, UploadOptions};
+//! use fdfs_core::client::{ClientOptions, Range, UploadOptions};
 //!
 //! # async fn example() -> fdfs_core::Result<()> {
 //! let client = ClientOptions::new(["10.0.0.1:22122"])?.connect();
@@ -11,46 +11,49 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`blocking`] offers the same without `async`.
+//! [`blocking`] offers the same without `async`; [`runtime`] runs calls for those who have no
+//! runtime of their own.
 #![allow(clippy::disallowed_methods, reason = "the client reads the clock and local files")]
 
+mod address;
 mod admin;
 pub mod blocking;
+mod call;
+mod content;
 mod download;
-mod exchange;
 mod metadata;
 mod options;
 mod reader;
-mod runtime;
-mod source;
+pub mod runtime;
 mod types;
 mod upload;
+mod url;
 mod writer;
 
+pub use address::{AddressMap, ServerAddress};
 pub use admin::Admin;
 pub use options::{CallOptions, ClientOptions, Metadata, Progress, Range, UploadOptions};
 pub use reader::Reader;
-pub use types::{FileInfo, GroupInfo, ServerAddress, StorageInfo, TrackerInfo, UploadTarget};
+pub use types::{FileInfo, GroupInfo, StorageInfo, TrackerInfo, UploadTarget};
+pub use url::make_token;
 pub use writer::Writer;
 
-pub use crate::net::ServerPoolStats;
+pub use crate::net::{Cancel, PoolStats};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
-use crate::net::{ConnectOptions, Pool, PoolOptions};
-use crate::protocol::Command;
+use crate::net::{ConnectOptions, Limits, Pool, PoolOptions, Pooled, Refusal};
 use crate::protocol::storage::{FileRef, INFO_SILENT, INFO_WITHOUT_CRC};
-use crate::protocol::{self, Group};
+use crate::protocol::{self, Command, Group};
 use crate::route::Rotation;
-use crate::token;
-use exchange::Query;
-use std::future::Future;
+use call::{Call, Query, group_of};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::OnceCell;
 
-/// Unused connections are closed after this, before any server would.
-const IDLE_MAX: Duration = Duration::from_secs(25);
 /// Connections unused for longer than this are tested before use.
 const TEST_AFTER: Duration = Duration::from_secs(5);
 
@@ -58,16 +61,57 @@ const TEST_AFTER: Duration = Duration::from_secs(5);
 ///
 /// Dropping the future of a call cancels it and closes its connection.
 #[derive(Debug, Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    call: CallOptions,
+}
 
 #[derive(Debug)]
 struct Inner {
     options: ClientOptions,
     pool: Arc<Pool>,
     rotation: Mutex<Rotation>,
+    /// Of storages with two addresses, the one that worked last, by the one the tracker names.
+    worked_last: Mutex<HashMap<ServerAddress, ServerAddress>>,
+    /// Other addresses of storages as a tracker tells them.
+    learnt_addresses: OnceCell<HashMap<String, String>>,
     epoch: Instant,
     /// For choosing pauses; any sequence will do.
     chance: AtomicU64,
+}
+
+impl Inner {
+    fn chance(&self) -> u64 {
+        let chance = self.chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        (chance ^ (chance >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 17
+    }
+
+    /// Lends a connection to a server, at its other address when the first cannot be reached.
+    async fn lend(&self, named: &ServerAddress, limits: &Limits) -> Result<Pooled, Refusal> {
+        let learnt = || self.learnt_addresses.get().and_then(|others| others.get(&named.host));
+        let Some(other) = self.options.other_addresses.get(&named.host).or_else(learnt) else {
+            return self.pool.get(&named.host, named.port, limits).await;
+        };
+        let other = ServerAddress { host: other.clone(), port: named.port };
+        let mut order = [named, &other];
+        let remembers = self.options.last_address_first;
+        let last = || self.worked_last.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembers && last().get(named) == Some(&other) {
+            order.reverse();
+        }
+        let [first, second] = order;
+        let mut lent = self.pool.get(&first.host, first.port, limits).await;
+        let mut worked = first;
+        if let Err(Refusal::Connect(error)) = &lent {
+            tracing::debug!(%error, "trying the storage's other address");
+            lent = self.pool.get(&second.host, second.port, limits).await;
+            worked = second;
+        }
+        if remembers && lent.is_ok() {
+            last().insert(named.clone(), worked.clone());
+        }
+        lent
+    }
 }
 
 impl Client {
@@ -82,65 +126,150 @@ impl Client {
             connect,
             size: options.pool_size,
             wait: options.pool_wait,
-            idle_max: IDLE_MAX,
+            idle_max: options.pool_idle,
             test_after: TEST_AFTER,
         });
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seed = u64::from(seed.subsec_nanos());
         let first = usize::try_from(seed).unwrap_or(0);
-        Self(Arc::new(Inner {
+        let inner = Inner {
             rotation: Mutex::new(Rotation::new(options.trackers.len(), first)),
+            worked_last: Mutex::default(),
+            learnt_addresses: OnceCell::new(),
             options,
             pool,
             epoch: Instant::now(),
             chance: AtomicU64::new(seed),
-        }))
+        };
+        Self { inner: Arc::new(inner), call: CallOptions::default() }
+    }
+
+    /// A client for the cluster of a `client.conf`.
+    ///
+    /// ```no_run
+    /// # use fdfs_core::client::Client;
+    /// let client = Client::from_conf("/etc/fdfs/client.conf")?;
+    /// # Ok::<(), fdfs_core::Error>(())
+    /// ```
+    pub fn from_conf(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(ClientOptions::from_conf(path)?.connect())
     }
 
     /// The options it was made with.
     pub fn options(&self) -> &ClientOptions {
-        &self.0.options
+        &self.inner.options
     }
 
-    fn chance(&self) -> u64 {
-        let chance = self.0.chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        (chance ^ (chance >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 17
+    /// The same client, whose calls have these options.
+    ///
+    /// ```no_run
+    /// # use fdfs_core::client::{CallOptions, Client};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> fdfs_core::Result<()> {
+    /// client.with(CallOptions::timeout(Duration::from_secs(2))).ping().await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with(&self, call: CallOptions) -> Self {
+        Self { inner: self.inner.clone(), call }
     }
 
-    /// Bounds a whole call. `once`: a call that may have had its effect when the time is up.
-    async fn bounded<T>(
-        &self,
-        call: &CallOptions,
-        once: bool,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let Some(limit) = call.timeout.or(self.0.options.timeout) else { return work.await };
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-            let error = Error::new(ErrorKind::Timeout, format!("timeout of {limit:?} passed"));
-            Err(if once { error.with_outcome_unknown() } else { error })
+    /// Begins a call: from now on its time runs.
+    fn begin(&self, operation: &'static str) -> Result<Call<'_>> {
+        if self.inner.pool.is_closed() {
+            return Err(Error::new(ErrorKind::Closed, "the client is closed"));
+        }
+        let timeout = self.call.timeout.or(self.inner.options.timeout);
+        Ok(Call {
+            client: &self.inner,
+            limits: Limits::new(timeout, self.call.cancel.clone()),
+            progress: self.call.progress.clone(),
+            span: tracing::debug_span!(
+                "fdfs",
+                otel.name = operation,
+                server.address = tracing::field::Empty,
+                fdfs.bytes = tracing::field::Empty,
+            ),
         })
     }
 
     /// Whether the file is there.
+    ///
+    /// ```no_run
+    /// # async fn example(client: fdfs_core::client::Client) -> fdfs_core::Result<()> {
+    /// let id = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml".parse()?;
+    /// println!("{}", client.exists(&id).await?);
+    /// # Ok(()) }
+    /// ```
     pub async fn exists(&self, id: &FileId) -> Result<bool> {
-        match self.info(id, INFO_WITHOUT_CRC | INFO_SILENT).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.begin("fdfs.exists")?.exists(id).await
     }
 
     /// What its storage knows of the file.
+    ///
+    /// ```no_run
+    /// # async fn example(client: fdfs_core::client::Client) -> fdfs_core::Result<()> {
+    /// let id = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml".parse()?;
+    /// println!("{} bytes", client.stat(&id).await?.size);
+    /// # Ok(()) }
+    /// ```
     pub async fn stat(&self, id: &FileId) -> Result<FileInfo> {
-        self.info(id, INFO_SILENT).await
+        self.begin("fdfs.stat")?.info(id, INFO_SILENT).await
     }
 
+    /// Deletes the file; whether there was one. Without `missing_ok`, a file that is not there is
+    /// an error.
+    ///
+    /// ```no_run
+    /// # async fn example(client: fdfs_core::client::Client) -> fdfs_core::Result<()> {
+    /// let id = "group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml".parse()?;
+    /// let was_there = client.delete(&id, true).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn delete(&self, id: &FileId, missing_ok: bool) -> Result<bool> {
+        let call = self.begin("fdfs.delete")?;
+        let request = FileRef { group: group_of(id)?, name: id.name() };
+        let command = (Command::DELETE_FILE, 0);
+        match call.on_storage::<()>(Query::Update, id, command, &request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && missing_ok => Ok(false),
+            done => done.map(|()| true),
+        }
+    }
+
+    /// The storage the tracker would send an upload to.
+    pub async fn pick_upload(&self, group: Option<&str>) -> Result<UploadTarget> {
+        self.begin("fdfs.pick_upload")?.target(group).await
+    }
+
+    /// Storages that hold a file: one, or all of them.
+    pub async fn locate(&self, id: &FileId, all: bool) -> Result<Vec<ServerAddress>> {
+        let command = if all { Command::QUERY_FETCH_ALL } else { Command::QUERY_FETCH };
+        self.begin("fdfs.locate")?.find(command, id).await
+    }
+
+    /// Asks a tracker for a sign of life.
+    pub async fn ping(&self) -> Result<()> {
+        self.begin("fdfs.ping")?.on_tracker::<()>(Command::ACTIVE_TEST, &()).await
+    }
+
+    /// What the pool did, by server.
+    pub fn pool_stats(&self) -> Vec<PoolStats> {
+        self.inner.pool.stats()
+    }
+
+    /// Closes all connections. Calls from now on fail with kind `Closed`; those under way end as
+    /// they would.
+    pub fn close(&self) {
+        self.inner.pool.close();
+    }
+}
+
+impl Call<'_> {
     async fn info(&self, id: &FileId, flags: u8) -> Result<FileInfo> {
         let request = FileRef { group: group_of(id)?, name: id.name() };
         let command = (Command::QUERY_FILE_INFO, flags);
-        let work = self.on_storage(Query::Fetch, id, command, &request);
         let info: protocol::storage::FileInfo =
-            self.bounded(&CallOptions::default(), false, work).await?;
+            self.on_storage(Query::Fetch, id, command, &request).await?;
         Ok(FileInfo {
             size: info.size.max(0).unsigned_abs(),
             modified: types::time(info.modified),
@@ -150,69 +279,27 @@ impl Client {
         })
     }
 
-    /// Deletes the file. With `missing_ok`, a file that is not there is no error.
-    pub async fn delete(&self, id: &FileId, missing_ok: bool) -> Result<()> {
-        let request = FileRef { group: group_of(id)?, name: id.name() };
-        let work = self.on_storage(Query::Update, id, (Command::DELETE_FILE, 0), &request);
-        match self.bounded(&CallOptions::default(), true, work).await {
-            Err(error) if error.kind() == ErrorKind::NotFound && missing_ok => Ok(()),
-            done => done,
+    async fn exists(&self, id: &FileId) -> Result<bool> {
+        match self.info(id, INFO_WITHOUT_CRC | INFO_SILENT).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
-    }
-
-    /// The URL of a file behind a web front, with a token when the client has a secret; `expires`
-    /// is counted by the front from the time in the token.
-    pub fn http_url(&self, id: &FileId, base: &str, filename: Option<&str>) -> String {
-        let mut url = format!("{}/{id}", base.trim_end_matches('/'));
-        let mut separator = '?';
-        let mut add = |key: &str, value: &str| {
-            url.push(separator);
-            url.push_str(&format!("{key}={value}"));
-            separator = '&';
-        };
-        if let Some(secret) = &self.0.options.token_secret {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-            add("token", &token::make(id.path(), now, secret));
-            add("ts", &now.to_string());
-        }
-        if let Some(filename) = filename {
-            add("filename", &escape(filename));
-        }
-        url
-    }
-
-    /// Asks a tracker for a sign of life.
-    pub async fn ping(&self) -> Result<()> {
-        self.on_tracker::<()>(Command::ACTIVE_TEST, &()).await
-    }
-
-    /// What the pool did, by server.
-    pub fn pool_stats(&self) -> Vec<ServerPoolStats> {
-        self.0.pool.stats()
-    }
-
-    /// Closes all connections. Calls from now on fail with kind `Closed`.
-    pub fn close(&self) {
-        self.0.pool.close();
     }
 }
 
-fn group_of(id: &FileId) -> Result<Group> {
-    Group::try_from(id.group())
-        .map_err(|error| Error::new(ErrorKind::InvalidArgument, "no group name").with_source(error))
+/// A group name as requests carry it.
+fn group(name: &str) -> Result<Group> {
+    let group = Group::try_from(name).ok();
+    group.filter(|group| protocol::is_group_name(group.as_bytes())).ok_or_else(|| {
+        let text = format!("group {name:?}: 1 to 16 letters and digits");
+        Error::new(ErrorKind::InvalidArgument, text)
+    })
 }
 
-/// Percent-encodes what may not stand in a query.
-fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
+/// A number as requests carry it.
+fn wire_number(value: u64, what: &str) -> Result<i64> {
+    i64::try_from(value).map_err(|_| {
+        Error::new(ErrorKind::InvalidArgument, format!("{what} {value} is beyond all files"))
+    })
 }

@@ -1,42 +1,169 @@
 //! Reading a file piece by piece.
 
+use super::Client;
 use super::download::Incoming;
-use super::{Client, Range};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, SeekFrom};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 
-/// An open file. Memory does not grow with the file; dropping it early closes its connection.
-#[derive(Debug)]
+/// An open file, or the part of it that was asked for: positions count from the part's first byte.
+///
+/// Memory does not grow with the file. Seeking makes a new request at the next read. Dropping the
+/// reader before its end closes its connection.
 pub struct Reader {
     client: Client,
     id: FileId,
-    range: Range,
-    incoming: Incoming,
+    /// Where the part begins in the file.
+    start: u64,
+    len: u64,
+    position: u64,
+    state: State,
+}
+
+#[allow(clippy::large_enum_variant, reason = "there is one per reader, and it is mostly this one")]
+enum State {
+    /// Content comes, from the position on.
+    Open(Incoming),
+    /// Nothing has been asked for at the position yet.
+    Moved,
+    Opening(Pin<Box<dyn Future<Output = Result<Incoming>> + Send>>),
+    /// An error ended it.
+    Failed,
 }
 
 impl Reader {
-    pub(super) fn new(client: Client, id: FileId, range: Range, incoming: Incoming) -> Self {
-        Self { client, id, range, incoming }
+    pub(super) fn new(client: Client, id: FileId, incoming: Incoming) -> Self {
+        let (start, len) = (incoming.start, incoming.left());
+        Self { client, id, start, len, position: 0, state: State::Open(incoming) }
+    }
+
+    /// The file.
+    pub fn id(&self) -> &FileId {
+        &self.id
+    }
+
+    /// Bytes of the part.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The next byte to be read.
+    pub fn position(&self) -> u64 {
+        self.position
     }
 
     /// Bytes not read yet.
     pub fn remaining(&self) -> u64 {
-        self.incoming.left
+        self.len.saturating_sub(self.position)
     }
 
     /// Reads some bytes; 0 at the end.
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.incoming.read(buffer).await
+        let mut buffer = ReadBuf::new(buffer);
+        poll_fn(|context| self.poll_content(context, &mut buffer)).await?;
+        Ok(buffer.filled().len())
     }
 
-    /// Continues at another offset of the file, up to the end of the range it was opened with: a
-    /// new request.
-    pub async fn seek(&mut self, offset: u64) -> Result<()> {
-        let start = self.range.offset.max(0).unsigned_abs();
-        let end = self.range.length.map(|length| start.saturating_add(length));
-        let length = end.map(|end| end.saturating_sub(offset));
-        let range = Range { offset: i64::try_from(offset).unwrap_or(i64::MAX), length };
-        self.incoming = self.client.begin_download(&self.id, range).await?;
-        Ok(())
+    /// Continues at another position, and returns it. One behind the end is none that has bytes;
+    /// one before the beginning is an error.
+    pub fn seek(&mut self, to: SeekFrom) -> Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(by) => self.len.checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        let position = position.ok_or_else(|| {
+            let text = "seeking before the beginning";
+            Error::new(ErrorKind::InvalidArgument, text).with_file_id(self.id.as_str())
+        })?;
+        if position != self.position {
+            (self.position, self.state) = (position, State::Moved);
+        }
+        Ok(position)
+    }
+
+    fn poll_content(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        if self.remaining() == 0 || buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            match &mut self.state {
+                State::Open(incoming) => {
+                    let before = buffer.filled().len();
+                    let read = ready!(incoming.poll_read(context, buffer));
+                    let read = read.map(|()| buffer.filled().len() - before);
+                    return Poll::Ready(match read {
+                        Ok(0) => self.fail(Error::new(ErrorKind::Protocol, "the file has shrunk")),
+                        Ok(read) => {
+                            self.position += read as u64;
+                            Ok(())
+                        }
+                        Err(error) => self.fail(error),
+                    });
+                }
+                State::Moved => {
+                    let (start, left) = (self.start + self.position, self.remaining());
+                    let opening = self.client.clone().reopen(self.id.clone(), start, left);
+                    self.state = State::Opening(Box::pin(opening));
+                }
+                State::Opening(opening) => match ready!(opening.as_mut().poll(context)) {
+                    Ok(incoming) => self.state = State::Open(incoming),
+                    Err(error) => return Poll::Ready(self.fail(error)),
+                },
+                State::Failed => {
+                    let text = "an earlier read failed; seek or open the file again";
+                    return Poll::Ready(Err(Error::new(ErrorKind::Closed, text)));
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Result<()> {
+        self.state = State::Failed;
+        Err(error.with_file_id(self.id.as_str()))
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("id", &self.id)
+            .field("len", &self.len)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for Reader {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().poll_content(context, buffer).map_err(io::Error::other)
+    }
+}
+
+impl AsyncSeek for Reader {
+    fn start_seek(self: Pin<&mut Self>, to: SeekFrom) -> io::Result<()> {
+        self.get_mut().seek(to).map(|_| ()).map_err(io::Error::other)
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        Poll::Ready(Ok(self.position))
     }
 }

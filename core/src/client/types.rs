@@ -1,5 +1,6 @@
 //! What clients are told.
 
+use super::address::ServerAddress;
 use crate::file_id::Kind;
 use crate::protocol::StorageStatus;
 use crate::protocol::stats::StorageStats;
@@ -19,24 +20,6 @@ pub struct FileInfo {
     pub source_ip: String,
     /// What its name says it is.
     pub kind: Kind,
-}
-
-/// Where a server is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ServerAddress {
-    /// Address or name.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl std::fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
-        }
-    }
 }
 
 /// Where a tracker sends an upload.
@@ -65,6 +48,7 @@ pub struct GroupInfo {
     pub writable_count: i64,
     pub store_path_count: i64,
     pub subdir_count_per_path: i64,
+    pub current_trunk_file_id: Option<i64>,
 }
 
 impl From<GroupStat> for GroupInfo {
@@ -81,6 +65,7 @@ impl From<GroupStat> for GroupInfo {
             writable_count: stat.writable_count,
             store_path_count: stat.store_path_count,
             subdir_count_per_path: stat.subdir_count_per_path,
+            current_trunk_file_id: Some(stat.current_trunk_file_id).filter(|id| *id >= 0),
         }
     }
 }
@@ -100,6 +85,8 @@ pub struct StorageInfo {
     pub reserved_mb: i64,
     pub upload_priority: i64,
     pub store_path_count: i64,
+    pub subdir_count_per_path: i64,
+    pub current_write_path: i64,
     pub sync_source: Option<String>,
     pub is_trunk_server: bool,
     pub stats: StorageStats,
@@ -122,6 +109,8 @@ impl From<StorageStat> for StorageInfo {
             reserved_mb: stat.reserved_mb,
             upload_priority: stat.upload_priority,
             store_path_count: stat.store_path_count,
+            subdir_count_per_path: stat.subdir_count_per_path,
+            current_write_path: stat.current_write_path,
             sync_source: Some(stat.sync_source.to_string()).filter(|id| !id.is_empty()),
             is_trunk_server: stat.is_trunk_server != 0,
             stats: stat.stats,

@@ -1,17 +1,24 @@
 //! One connection to a server and its exchanges.
 
+use super::connect::{ConnectOptions, connect, peer_name};
+use super::limits::Limits;
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::frame::{HEADER_LEN, Header};
-use crate::protocol::{Command, Status};
+use crate::exchange::{Answer, Exchange};
+use crate::protocol::Command;
+use crate::protocol::frame::HEADER_LEN;
+use crate::route::{Attempt, outcome_unknown};
 use crate::wire::Wire;
 use bytes::BytesMut;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Bytes of content moved at a time.
 pub const CHUNK_LEN: usize = 256 * 1024;
@@ -19,62 +26,61 @@ pub const CHUNK_LEN: usize = 256 * 1024;
 /// lists 512 groups or 32 storages, or holds metadata.
 const MESSAGE_LEN_MAX: u64 = 16 << 20;
 
-/// How to connect.
-#[derive(Debug, Clone, Copy)]
-pub struct ConnectOptions {
-    /// Time until the connection must stand.
-    pub connect_timeout: Duration,
-    /// Time without a byte until a call fails.
-    pub io_timeout: Duration,
-    /// Local address to connect from.
-    pub bind: Option<IpAddr>,
-}
-
 /// A connection. It may carry another exchange only while [`Conn::is_clean`].
 #[derive(Debug)]
 pub struct Conn {
     stream: TcpStream,
     peer: String,
     io_timeout: Duration,
-    clean: bool,
+    limits: Limits,
+    /// The exchange under way, or the last one.
+    exchange: Option<Exchange>,
     /// When it was last known to be alive.
     pub(super) used_at: Instant,
-    /// Whether it carried an exchange before this borrower.
+    /// Whether it was kept from an earlier borrower.
     pub(super) reused: bool,
-    /// Whether bytes of the current reply have arrived.
-    replied: bool,
+    /// Whether the server ended it.
+    lost: bool,
+    /// Runs while a read waits.
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+/// What came of an attempt to send.
+enum Sent {
+    Bytes(usize),
+    /// The server has begun to answer, or closed.
+    Answered,
 }
 
 impl Conn {
     /// Connects to `host`, resolving it now, and trying all its addresses in turn.
     pub async fn connect(host: &str, port: u16, options: &ConnectOptions) -> Result<Self> {
-        let peer = match host.contains(':') {
-            true => format!("[{host}]:{port}"),
-            false => format!("{host}:{port}"),
-        };
-        let connecting = connect_any(host, port, options.bind);
-        let stream = match timeout(options.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                let message = "cannot connect";
-                return Err(Error::new(ErrorKind::Connect, message)
-                    .with_peer(peer)
-                    .with_source(error));
-            }
-            Err(_) => {
-                let message = format!("connect_timeout of {:?} passed", options.connect_timeout);
-                return Err(Error::new(ErrorKind::Timeout, message).with_peer(peer));
-            }
-        };
+        Self::connect_within(host, port, options, &Limits::NONE).await
+    }
+
+    /// The same within the bounds of a call, which then bound everything done on the connection.
+    pub async fn connect_within(
+        host: &str,
+        port: u16,
+        options: &ConnectOptions,
+        limits: &Limits,
+    ) -> Result<Self> {
         Ok(Self {
-            stream,
-            peer,
+            stream: connect(host, port, options, limits).await?,
+            peer: peer_name(host, port),
             io_timeout: options.io_timeout,
-            clean: true,
+            limits: limits.clone(),
+            exchange: None,
             used_at: Instant::now(),
             reused: false,
-            replied: false,
+            lost: false,
+            silence: None,
         })
+    }
+
+    /// Sets the bounds of the call that uses it from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// `host:port` of the server.
@@ -89,13 +95,24 @@ impl Conn {
 
     /// Whether the last exchange ended as the protocol demands, so that the next may begin.
     pub fn is_clean(&self) -> bool {
-        self.clean
+        !self.lost && self.exchange.as_ref().is_none_or(Exchange::is_clean)
     }
 
-    /// Whether a failed call may be repeated on a fresh connection: this one was kept from an
-    /// earlier call and died before a byte of the reply came.
-    pub fn died_unheard(&self) -> bool {
-        self.reused && !self.replied
+    /// Whether nothing has come in that nobody asked for, the end of the stream included: what a
+    /// server sends between two exchanges would be taken for the next answer.
+    pub(super) fn is_quiet(&self) -> bool {
+        let peeked = socket2::SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// How far the exchange came.
+    pub fn attempt(&self) -> Attempt {
+        Attempt {
+            reused: self.reused,
+            lost: self.lost,
+            body_left: self.exchange.as_ref().is_some_and(Exchange::body_left),
+            replied: self.exchange.as_ref().is_some_and(Exchange::is_replied),
+        }
     }
 
     /// Sends a request without content and reads its reply whole.
@@ -112,8 +129,7 @@ impl Conn {
     ) -> Result<R> {
         let head = request.encode();
         self.start(command, flags, &head, 0).await?;
-        let body = self.read_message(command).await?;
-        R::decode(&body).map_err(|error| self.protocol_error(command, error))
+        self.read_reply().await
     }
 
     /// Begins an exchange: header, and the request up to its content.
@@ -124,182 +140,217 @@ impl Conn {
         head: &[u8],
         content_len: u64,
     ) -> Result<()> {
-        debug_assert!(self.clean, "the previous exchange did not end");
-        self.clean = false;
-        self.replied = false;
-        let body_len = head.len() as u64 + content_len;
-        let header = Header { body_len, command, status: Status(flags) };
-        let mut packet = BytesMut::with_capacity(HEADER_LEN + head.len());
-        packet.extend_from_slice(&header.encode());
-        packet.extend_from_slice(head);
-        self.send(command, &packet).await
-    }
-
-    /// Sends bytes of the request.
-    pub async fn send(&mut self, command: Command, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            let sent = self.bounded(command, "sending", |stream| stream.write(bytes)).await?;
-            if sent == 0 {
-                let error = io::Error::from(io::ErrorKind::WriteZero);
-                return Err(self.io_error(command, "sending", error));
+        if !self.is_clean() {
+            let text = "the previous exchange did not end; answers would be crossed";
+            return Err(Error::new(ErrorKind::Internal, text).with_peer(&self.peer));
+        }
+        let (exchange, packet) = Exchange::begin(command, flags, head, content_len);
+        self.exchange = Some(exchange);
+        let mut packet = &packet[..];
+        while let Some(rest) = packet.get(self.send_some(packet, false).await?..) {
+            packet = rest;
+            if packet.is_empty() {
+                break;
             }
-            bytes = bytes.get(sent..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Sends bytes of the request unless the server has begun to answer: then sending on would be
-    /// in vain. `false` when it has.
-    pub async fn send_unless_answered(&mut self, command: Command, bytes: &[u8]) -> Result<bool> {
-        let answered = {
-            let mut byte = [0; 1];
-            poll_once(std::pin::pin!(self.stream.peek(&mut byte))).is_some()
-        };
-        if answered {
-            return Ok(false);
+    /// Sends content of the request. `false` when the server has begun to answer: then sending on
+    /// would be in vain, and could wait for ever.
+    pub async fn send_content(&mut self, mut content: &[u8]) -> Result<bool> {
+        while !content.is_empty() {
+            match self.send_some(content, true).await? {
+                0 => return Ok(false),
+                sent => content = content.get(sent..).unwrap_or_default(),
+            }
         }
-        self.send(command, bytes).await?;
         Ok(true)
     }
 
-    /// Reads the reply's header; an error status is an error.
-    pub async fn read_header(&mut self, command: Command) -> Result<u64> {
-        let mut header = [0; HEADER_LEN];
-        self.read_exact(command, &mut header).await?;
-        let header = Header::parse(header).map_err(|error| self.protocol_error(command, error))?;
-        if header.command != Command::RESPONSE {
-            let error = format!("expected a reply, got {}", header.command);
-            return Err(self.protocol_error(command, error));
+    /// Sends some bytes; 0 when `listening` and the server has something to say.
+    async fn send_some(&mut self, bytes: &[u8], listening: bool) -> Result<usize> {
+        let (stream, limits) = (&mut self.stream, self.limits.clone());
+        let own = Some(("io_timeout", self.io_timeout));
+        let sending = poll_fn(|context| poll_send(stream, context, bytes, listening));
+        match limits.run("sending", own, sending).await {
+            Ok(Ok(Sent::Bytes(0))) => Err(self.lost("sending", io::ErrorKind::WriteZero.into())),
+            Ok(Ok(Sent::Bytes(sent))) => {
+                self.exchange_mut().sent(sent);
+                Ok(sent)
+            }
+            Ok(Ok(Sent::Answered)) => Ok(0),
+            Ok(Err(error)) => Err(self.lost("sending", error)),
+            Err(error) => Err(self.failed(error)),
         }
-        if !header.status.is_ok() {
-            // Servers close after most errors, and some send bytes behind them; "not found" is
-            // the one that is part of everyday life.
-            self.clean = header.status == Status::ENOENT && header.body_len == 0;
-            self.used_at = Instant::now();
-            let kind = ErrorKind::of_status(header.status);
-            let error = Error::new(kind, "the server refused the request");
-            let error = error.with_peer(&self.peer).with_command(command);
-            return Err(error.with_status(header.status));
-        }
-        if header.body_len == 0 {
-            self.finish();
-        }
-        Ok(header.body_len)
     }
 
-    /// Reads a reply that fits memory.
-    pub async fn read_message(&mut self, command: Command) -> Result<BytesMut> {
-        let len = self.read_header(command).await?;
-        let Some(len) = Some(len).filter(|len| *len <= MESSAGE_LEN_MAX) else {
-            return Err(self.protocol_error(command, format!("a reply of {len} bytes")));
-        };
-        // Grows with what arrives, so that a lying length costs nothing.
-        let mut body = BytesMut::new();
-        while (body.len() as u64) < len {
-            let left = usize::try_from(len - body.len() as u64).unwrap_or(CHUNK_LEN);
-            let start = body.len();
-            body.resize(start + left.min(CHUNK_LEN), 0);
-            let piece = body.get_mut(start..).unwrap_or_default();
-            self.read_exact(command, piece).await?;
-        }
-        self.finish();
-        Ok(body)
-    }
-
-    /// Reads some bytes of the reply's body.
-    pub async fn read_some(&mut self, command: Command, buffer: &mut [u8]) -> Result<usize> {
-        let read = self.bounded(command, "reading", |stream| stream.read(buffer)).await?;
-        if read == 0 {
-            let error = io::Error::from(io::ErrorKind::UnexpectedEof);
-            return Err(self.io_error(command, "reading", error));
-        }
-        self.replied = true;
-        Ok(read)
-    }
-
-    async fn read_exact(&mut self, command: Command, buffer: &mut [u8]) -> Result<()> {
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            filled += self.read_some(command, rest).await?;
-        }
-        Ok(())
-    }
-
-    /// Notes that the exchange ended as it should.
-    pub fn finish(&mut self) {
-        self.clean = true;
-        self.used_at = Instant::now();
-    }
-
-    async fn bounded<'s, T, F>(
-        &'s mut self,
-        command: Command,
-        what: &'static str,
-        call: impl FnOnce(&'s mut TcpStream) -> F,
-    ) -> Result<T>
-    where
-        F: Future<Output = io::Result<T>> + 's,
-        T: 's,
-    {
-        let (peer, limit) = (&self.peer, self.io_timeout);
-        match timeout(limit, call(&mut self.stream)).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(io_error(peer, command, what, error)),
-            Err(_) => {
-                let message = format!("io_timeout of {limit:?} passed while {what}");
-                Err(Error::new(ErrorKind::Timeout, message).with_peer(peer).with_command(command))
+    /// Reads the reply's header and gives the length of the body; a refusal is an error.
+    pub async fn read_header(&mut self) -> Result<u64> {
+        loop {
+            let mut header = [0; HEADER_LEN];
+            let missing = self.exchange_mut().header_missing();
+            let read = self.read_some(header.get_mut(..missing).unwrap_or_default()).await?;
+            let piece = header.get(..read).unwrap_or_default();
+            match self.exchange_mut().header_bytes(piece) {
+                Ok(None) => {}
+                Ok(Some(Answer::Body(len))) => {
+                    self.used_at = Instant::now();
+                    return Ok(len);
+                }
+                Ok(Some(answer @ Answer::Refused(status))) => {
+                    self.used_at = Instant::now();
+                    let kind = answer.error_kind().unwrap_or(ErrorKind::Server);
+                    let error = Error::new(kind, "the server refused the request");
+                    return Err(self.failed(error.with_status(status)));
+                }
+                Err(error) => return Err(self.broken(error)),
             }
         }
     }
 
-    fn io_error(&self, command: Command, what: &str, error: io::Error) -> Error {
-        io_error(&self.peer, command, what, error)
+    /// Reads a whole reply.
+    pub async fn read_reply<R: Wire>(&mut self) -> Result<R> {
+        let body = self.read_message().await?;
+        R::decode(&body).map_err(|error| self.broken(error))
     }
 
-    fn protocol_error(
+    /// Reads a reply that fits memory.
+    async fn read_message(&mut self) -> Result<BytesMut> {
+        let len = self.read_header().await?;
+        if len > MESSAGE_LEN_MAX {
+            return Err(self.broken(format!("a reply of {len} bytes")));
+        }
+        // Grows with what arrives, so that a lying length costs nothing.
+        let mut body = BytesMut::new();
+        while self.body_missing() > 0 {
+            let start = body.len();
+            let more = usize::try_from(self.body_missing()).unwrap_or(CHUNK_LEN).min(CHUNK_LEN);
+            body.resize(start + more, 0);
+            let read = self.read_body(body.get_mut(start..).unwrap_or_default()).await?;
+            body.truncate(start + read);
+        }
+        Ok(body)
+    }
+
+    /// Bytes of the reply's body not read yet.
+    pub fn body_missing(&self) -> u64 {
+        self.exchange.as_ref().map_or(0, Exchange::body_missing)
+    }
+
+    /// Reads some bytes of the reply's body; 0 at its end.
+    pub async fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let limits = self.limits.clone();
+        let mut buffer = ReadBuf::new(buffer);
+        let reading = poll_fn(|context| self.poll_read_body(context, &mut buffer));
+        match limits.run("reading", None, reading).await {
+            Ok(done) => done?,
+            Err(error) => return Err(self.failed(error)),
+        }
+        Ok(buffer.filled().len())
+    }
+
+    /// The same for those who poll; the bounds of the call do not count here.
+    pub fn poll_read_body(
         &mut self,
-        command: Command,
-        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Error {
-        self.clean = false;
-        let message = "the reply breaks the protocol";
-        let unread = Error::new(ErrorKind::Protocol, message);
-        unread.with_peer(&self.peer).with_command(command).with_source(error)
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        let missing = usize::try_from(self.body_missing()).unwrap_or(usize::MAX);
+        let room = missing.min(buffer.remaining());
+        if room == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        // No more than the body: what stands behind it belongs to nobody yet.
+        let mut limited = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        ready!(self.poll_read(context, &mut limited))?;
+        let read = limited.filled().len();
+        buffer.advance(read);
+        self.exchange_mut().body_bytes(read);
+        if self.body_missing() == 0 {
+            self.used_at = Instant::now();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    async fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let limits = self.limits.clone();
+        let mut buffer = ReadBuf::new(buffer);
+        let reading = poll_fn(|context| self.poll_read(context, &mut buffer));
+        match limits.run("waiting for the reply", None, reading).await {
+            Ok(done) => done?,
+            Err(error) => return Err(self.failed(error)),
+        }
+        Ok(buffer.filled().len())
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if let Poll::Ready(read) = read {
+            self.silence = None;
+            return Poll::Ready(match read {
+                Ok(()) if buffer.filled().len() == before => {
+                    Err(self.lost("reading", io::ErrorKind::UnexpectedEof.into()))
+                }
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.lost("reading", error)),
+            });
+        }
+        let limit = self.io_timeout;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(silence.as_mut().poll(context));
+        self.silence = None;
+        let text = format!("io_timeout of {limit:?} passed while reading");
+        Poll::Ready(Err(self.failed(Error::new(ErrorKind::Timeout, text))))
+    }
+
+    fn exchange_mut(&mut self) -> &mut Exchange {
+        // Sending and reading belong to the exchange that `start` began.
+        self.exchange.as_mut().unwrap_or_else(|| unreachable!("an exchange was begun"))
+    }
+
+    /// Completes an error that ended the exchange, wherever it came from.
+    pub fn failed(&self, error: Error) -> Error {
+        let mut error = error.with_peer(&self.peer);
+        if let Some(exchange) = &self.exchange {
+            error = error.with_command(exchange.command());
+            if error.status().is_none() && outcome_unknown(exchange.command(), self.attempt()) {
+                error = error.with_outcome_unknown();
+            }
+        }
+        error
+    }
+
+    /// A connection that ends inside an exchange is a broken exchange.
+    fn lost(&mut self, what: &str, error: io::Error) -> Error {
+        self.lost = true;
+        let lost = Error::new(ErrorKind::Protocol, format!("connection lost while {what}"));
+        self.failed(lost.with_source(error))
+    }
+
+    fn broken(&mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.exchange_mut().broken();
+        let broken = Error::new(ErrorKind::Protocol, "the reply breaks the protocol");
+        self.failed(broken.with_source(error))
     }
 }
 
-/// A connection that ends inside an exchange is a broken exchange; nothing was said about it.
-fn io_error(peer: &str, command: Command, what: &str, error: io::Error) -> Error {
-    let failed = Error::new(ErrorKind::Protocol, format!("connection lost while {what}"));
-    failed.with_peer(peer).with_command(command).with_source(error)
-}
-
-/// Polls a future once, without waiting.
-fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.poll(&mut context) {
-        std::task::Poll::Ready(done) => Some(done),
-        std::task::Poll::Pending => None,
-    }
-}
-
-async fn connect_any(host: &str, port: u16, bind: Option<IpAddr>) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in lookup_host((host, port)).await? {
-        match connect_one(addr, bind).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+fn poll_send(
+    stream: &mut TcpStream,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+    listening: bool,
+) -> Poll<io::Result<Sent>> {
+    if listening {
+        let mut byte = [0];
+        if stream.poll_peek(context, &mut ReadBuf::new(&mut byte)).is_ready() {
+            return Poll::Ready(Ok(Sent::Answered));
         }
     }
-    Err(last)
-}
-
-async fn connect_one(addr: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(ip) = bind.filter(|ip| ip.is_ipv4() == addr.is_ipv4()) {
-        socket.bind(SocketAddr::new(ip, 0))?;
-    }
-    let stream = socket.connect(addr).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    Pin::new(stream).poll_write(context, bytes).map_ok(Sent::Bytes)
 }

@@ -2,7 +2,11 @@
 #![allow(clippy::disallowed_methods, reason = "this is where sockets and the clock live")]
 
 mod conn;
+mod connect;
+mod limits;
 mod pool;
 
-pub use conn::{CHUNK_LEN, Conn, ConnectOptions};
-pub use pool::{Pool, PoolOptions, Pooled, ServerPoolStats};
+pub use conn::{CHUNK_LEN, Conn};
+pub use connect::ConnectOptions;
+pub use limits::{Cancel, Limits};
+pub use pool::{Pool, PoolOptions, PoolStats, Pooled, Refusal};

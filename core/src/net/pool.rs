@@ -1,14 +1,18 @@
 //! Connections kept between calls, per server.
 
-use super::conn::{Conn, ConnectOptions};
+use super::conn::Conn;
+use super::connect::{ConnectOptions, peer_name};
+use super::limits::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Command;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+
+/// Servers that are remembered; beyond that, those without connections are forgotten.
+const SERVERS_MAX: usize = 1024;
 
 /// How connections are kept.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +31,7 @@ pub struct PoolOptions {
 
 /// What the pool did for one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerPoolStats {
+pub struct PoolStats {
     /// `host:port`.
     pub server: String,
     /// Connections lent and kept.
@@ -42,22 +46,57 @@ pub struct ServerPoolStats {
     pub closed_by_error: u64,
 }
 
+/// Why no connection was lent.
+#[derive(Debug)]
+pub enum Refusal {
+    /// All connections stay lent, the pool is closed, or the call had to end: another server would
+    /// not change that.
+    Pool(Error),
+    /// The server cannot be reached.
+    Connect(Error),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Pool(error) | Refusal::Connect(error) => error,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Server {
+    host: String,
+    port: u16,
     permits: Arc<Semaphore>,
+    /// The one used last is at the end.
     idle: Mutex<Vec<Conn>>,
-    waiting: AtomicU64,
+    waiting: AtomicUsize,
     created: AtomicU64,
     closed_by_error: AtomicU64,
 }
 
-/// A pool for any number of servers. Its servers are those of one cluster, so their number is
-/// bounded by it.
+impl Server {
+    fn idle(&self) -> MutexGuard<'_, Vec<Conn>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection used last.
+    fn pop(&self) -> Option<Conn> {
+        self.idle().pop()
+    }
+}
+
+type Servers = HashMap<(String, u16), Arc<Server>>;
+
+/// A pool for any number of servers.
 #[derive(Debug)]
 pub struct Pool {
     options: PoolOptions,
-    servers: Mutex<HashMap<(String, u16), Arc<Server>>>,
+    servers: Mutex<Servers>,
     closed: AtomicBool,
+    /// Whether somebody closes connections that nobody uses.
+    swept: AtomicBool,
 }
 
 /// A lent connection. It goes back to the pool when its last exchange ended cleanly, and is closed
@@ -70,82 +109,135 @@ pub struct Pooled {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Counts a waiting call, also one that stops waiting halfway.
+struct Waiting<'s>(&'s AtomicUsize);
+
+impl<'s> Waiting<'s> {
+    fn new(count: &'s AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Pool {
     /// An empty pool.
     pub fn new(options: PoolOptions) -> Arc<Self> {
-        Arc::new(Self { options, servers: Mutex::default(), closed: AtomicBool::new(false) })
+        let options = PoolOptions { size: options.size.max(1), ..options };
+        Arc::new(Self {
+            options,
+            servers: Mutex::default(),
+            closed: AtomicBool::new(false),
+            swept: AtomicBool::new(false),
+        })
     }
 
-    fn server(&self, host: &str, port: u16) -> Arc<Server> {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+    fn servers(&self) -> MutexGuard<'_, Servers> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn server(&self, host: &str, port: u16) -> Result<Arc<Server>> {
+        let mut servers = self.servers();
+        // Asked under the lock under which `close` closes all servers: none is added after it.
+        if self.is_closed() {
+            return Err(closed());
+        }
+        if servers.len() >= SERVERS_MAX {
+            servers.retain(|_, server| Arc::strong_count(server) > 1 || !server.idle().is_empty());
+        }
         let server = servers.entry((host.to_owned(), port)).or_insert_with(|| {
             Arc::new(Server {
-                permits: Arc::new(Semaphore::new(self.options.size.max(1))),
+                host: host.to_owned(),
+                port,
+                permits: Arc::new(Semaphore::new(self.options.size)),
                 idle: Mutex::default(),
-                waiting: AtomicU64::new(0),
+                waiting: AtomicUsize::new(0),
                 created: AtomicU64::new(0),
                 closed_by_error: AtomicU64::new(0),
             })
         });
-        server.clone()
+        Ok(server.clone())
     }
 
-    /// Lends a connection, kept or new. With `fresh` it is new in any case.
-    pub async fn get(self: &Arc<Self>, host: &str, port: u16, fresh: bool) -> Result<Pooled> {
-        let server = self.server(host, port);
-        server.waiting.fetch_add(1, Ordering::Relaxed);
-        let waited = timeout(self.options.wait, server.permits.clone().acquire_owned()).await;
-        server.waiting.fetch_sub(1, Ordering::Relaxed);
-        let Ok(Ok(permit)) = waited else {
-            let message = format!("pool wait of {:?} passed", self.options.wait);
-            return Err(Error::new(ErrorKind::Timeout, message).with_peer(format!("{host}:{port}")));
-        };
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Closed, "the client is closed"));
-        }
-        let kept = if fresh { None } else { self.kept(&server).await };
-        let conn = match kept {
-            Some(conn) => conn,
-            None => {
-                let conn = Conn::connect(host, port, &self.options.connect).await?;
-                server.created.fetch_add(1, Ordering::Relaxed);
-                conn
+    /// Lends a connection, kept or new, for a call with these limits.
+    pub async fn get(
+        self: &Arc<Self>,
+        host: &str,
+        port: u16,
+        limits: &Limits,
+    ) -> Result<Pooled, Refusal> {
+        let server = self.server(host, port).map_err(Refusal::Pool)?;
+        let permit = {
+            let _waiting = Waiting::new(&server.waiting);
+            if server.permits.available_permits() == 0 {
+                tracing::debug!(server.address = host, "all connections are in use, waiting");
             }
+            let own = Some(("pool wait", self.options.wait));
+            let acquiring = server.permits.clone().acquire_owned();
+            let acquired = limits.run("all connections are in use", own, acquiring).await;
+            let named = |error: Error| Refusal::Pool(error.with_peer(peer_name(host, port)));
+            acquired.map_err(named)?.map_err(|_| Refusal::Pool(closed()))?
+        };
+        self.keep_swept();
+        let conn = match self.kept(&server, limits).await.map_err(Refusal::Pool)? {
+            Some(conn) => conn,
+            None => self.connect(&server, limits).await?,
         };
         Ok(Pooled { conn: Some(conn), server, pool: self.clone(), _permit: permit })
     }
 
-    /// The connection used last that is still good.
-    async fn kept(&self, server: &Server) -> Option<Conn> {
-        loop {
-            let kept = server.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut conn = kept?;
-            let idle = conn.used_at.elapsed();
-            if idle > self.options.idle_max {
-                continue;
+    async fn connect(&self, server: &Server, limits: &Limits) -> Result<Conn, Refusal> {
+        let options = &self.options.connect;
+        match Conn::connect_within(&server.host, server.port, options, limits).await {
+            Ok(conn) => {
+                tracing::debug!(server.address = conn.peer(), "connected");
+                server.created.fetch_add(1, Ordering::Relaxed);
+                Ok(conn)
             }
-            conn.reused = true;
-            if idle <= self.options.test_after
-                || conn.call::<()>(Command::ACTIVE_TEST, &()).await.is_ok()
-            {
-                return Some(conn);
-            }
+            Err(error) if limits.is_over() => Err(Refusal::Pool(error)),
+            Err(error) => Err(Refusal::Connect(error)),
         }
     }
 
+    /// The connection used last that is still good.
+    async fn kept(&self, server: &Server, limits: &Limits) -> Result<Option<Conn>> {
+        while let Some(mut conn) = server.pop() {
+            let idle = conn.used_at.elapsed();
+            if idle > self.options.idle_max || !conn.is_quiet() {
+                continue;
+            }
+            conn.reused = true;
+            conn.set_limits(limits.clone());
+            if idle <= self.options.test_after {
+                return Ok(Some(conn));
+            }
+            match conn.call::<()>(Command::ACTIVE_TEST, &()).await {
+                Ok(()) => return Ok(Some(conn)),
+                Err(error) if limits.is_over() => return Err(error),
+                Err(error) => tracing::debug!(%error, "a kept connection is dead"),
+            }
+        }
+        Ok(None)
+    }
+
     /// What the pool did, by server.
-    pub fn stats(&self) -> Vec<ServerPoolStats> {
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stats: Vec<_> = servers
-            .iter()
-            .map(|((host, port), server)| {
-                let idle = server.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
-                let lent = self.options.size.max(1) - server.permits.available_permits();
-                ServerPoolStats {
-                    server: format!("{host}:{port}"),
+    pub fn stats(&self) -> Vec<PoolStats> {
+        let mut stats: Vec<_> = self
+            .servers()
+            .values()
+            .map(|server| {
+                let idle = server.idle().len();
+                let lent = self.options.size - server.permits.available_permits();
+                PoolStats {
+                    server: peer_name(&server.host, server.port),
                     open: idle + lent,
                     idle,
-                    waiting: usize::try_from(server.waiting.load(Ordering::Relaxed)).unwrap_or(0),
+                    waiting: server.waiting.load(Ordering::Relaxed),
                     created: server.created.load(Ordering::Relaxed),
                     closed_by_error: server.closed_by_error.load(Ordering::Relaxed),
                 }
@@ -155,25 +247,86 @@ impl Pool {
         stats
     }
 
-    /// Closes all kept connections, and lent ones when they come back.
+    /// Closes all kept connections now, and lent ones when they come back; calls that wait for one
+    /// end.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let servers = self.servers();
+        self.closed.store(true, Ordering::SeqCst);
         for server in servers.values() {
-            server.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            server.permits.close();
+            server.idle().clear();
         }
     }
 
     /// Whether [`Pool::close`] was called.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Sees to it that connections which nobody uses are closed in time, as long as there are any.
+    fn keep_swept(self: &Arc<Self>) {
+        if !self.swept.swap(true, Ordering::SeqCst) {
+            let sweeping = Sweeping(Arc::downgrade(self));
+            tokio::spawn(sweeping.until_empty(self.options.idle_max));
+        }
+    }
+
+    /// Closes what has been idle for too long; whether anything is left to look after.
+    fn sweep(&self) -> bool {
+        let idle_max = self.options.idle_max;
+        let servers: Vec<_> = self.servers().values().cloned().collect();
+        let mut left = false;
+        for server in servers {
+            let mut idle = server.idle();
+            idle.retain(|kept| kept.used_at.elapsed() <= idle_max);
+            left |= !idle.is_empty() || server.permits.available_permits() < self.options.size;
+        }
+        left && !self.is_closed()
+    }
+}
+
+/// The task that closes unused connections. It does not keep the pool alive, and when its runtime
+/// ends before the pool, the next call starts another.
+struct Sweeping(Weak<Pool>);
+
+impl Sweeping {
+    async fn until_empty(self, idle_max: Duration) {
+        loop {
+            tokio::time::sleep(idle_max / 2).await;
+            if !self.0.upgrade().is_some_and(|pool| pool.sweep()) {
+                break;
+            }
+        }
+    }
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.swept.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client is closed")
+}
+
+impl Pooled {
+    /// Replaces a connection that proved to be dead by a new one to the same server.
+    pub async fn renew(&mut self, limits: &Limits) -> Result<()> {
+        self.server.closed_by_error.fetch_add(1, Ordering::Relaxed);
+        self.conn = None;
+        let conn = self.pool.connect(&self.server, limits).await?;
+        self.conn = Some(conn);
+        Ok(())
     }
 }
 
 impl std::ops::Deref for Pooled {
     type Target = Conn;
     fn deref(&self) -> &Conn {
-        // The connection is taken out only by `drop`.
+        // It is missing only after `renew` failed, and nobody uses what could not be renewed.
         self.conn.as_ref().unwrap_or_else(|| unreachable!("a lent connection is there"))
     }
 }
@@ -186,20 +339,17 @@ impl std::ops::DerefMut for Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let Some(conn) = self.conn.take() else { return };
+        let Some(mut conn) = self.conn.take() else { return };
         if !conn.is_clean() {
             self.server.closed_by_error.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if self.pool.is_closed() {
-            return;
-        }
-        let now = Instant::now();
-        let idle_max = self.pool.options.idle_max;
-        let mut idle = self.server.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // The oldest are in front; nobody else removes those that nobody borrows.
-        idle.retain(|kept| now - kept.used_at <= idle_max);
-        if idle.len() < self.pool.options.size.max(1) {
+        // The next borrower has limits of its own.
+        conn.set_limits(Limits::NONE);
+        let mut idle = self.server.idle();
+        // Under the lock: `close` clears what is put back before it.
+        if !self.pool.is_closed() {
+            // Never more than `size`: one is made only while none is idle, and under a permit.
             idle.push(conn);
         }
     }

@@ -239,7 +239,7 @@ commands! {
     /// Lists one group.
     LIST_ONE_GROUP = 90, Tracker, Safe: Group => t::GroupStat;
     /// Lists all groups.
-    LIST_ALL_GROUPS = 91, Tracker, Safe: () => Vec<t::GroupStat>;
+    LIST_ALL_GROUPS = 91, Tracker, Safe: () => t::GroupList;
     /// Lists the storages of a group, or one of them.
     LIST_STORAGES = 92, Tracker, Safe: t::GroupMember => t::StorageList;
     /// Removes a storage from its group.

@@ -1,6 +1,6 @@
 //! Every packet of the FastDFS protocol as a pure codec (specs 01 and 03).
 //!
-//! [`commands!`] is the table of all command numbers: who receives each, whether it may be sent
+//! `commands!` is the table of all command numbers: who receives each, whether it may be sent
 //! twice, and which structures its request and reply carry. The structures live in the modules by
 //! conversation: [`tracker`], [`storage`], [`cluster`]; [`frame`] cuts a byte stream into packets.
 

@@ -6,6 +6,8 @@ use super::{Group, HostPort, Name, StorageId, Version};
 use crate::wire::{DecodeError, FixedStr, Reader, Rest, Text, Wire};
 use bytes::BytesMut;
 
+mod older;
+
 /// Where to upload to: one storage (spec 01 §7.1). 40 or 70 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreTarget {
@@ -419,7 +421,24 @@ impl Wire for TrunkServer {
     }
 }
 
-/// The storages of a group in full (spec 01 §7.5).
+/// All groups. Lists of servers up to 6.12 are read as well, and never written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupList(pub Vec<GroupStat>);
+
+impl Wire for GroupList {
+    fn read(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, DecodeError> {
+        if older::is_group_list(&reader.clone()) {
+            return older::read_groups(reader).map(Self);
+        }
+        Vec::read(reader, field).map(Self)
+    }
+    fn write(&self, out: &mut BytesMut) {
+        self.0.write(out);
+    }
+}
+
+/// The storages of a group in full (spec 01 §7.5). Lists of servers up to 6.12 are read as well,
+/// and never written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageList {
     /// Address mode of the reply.
@@ -507,9 +526,17 @@ impl StorageStat {
 
 impl Wire for StorageList {
     fn read(reader: &mut Reader<'_>, _: &'static str) -> Result<Self, DecodeError> {
-        let width = AddrWidth::of(reader.remaining(), |width, len| {
-            len.is_multiple_of(STORAGE_STAT_FIXED_LEN + width.field())
-        })?;
+        let len = reader.remaining();
+        let fits = |record: usize| len.is_multiple_of(record);
+        let few = |record: usize| fits(record) && len / record <= super::GROUP_STORAGES_MAX;
+        let current = |width: AddrWidth| STORAGE_STAT_FIXED_LEN + width.field();
+        // The lengths of up to 32 records tell all layouts apart.
+        if !AddrWidth::ALL.into_iter().any(|width| few(current(width)))
+            && let Some(layout) = older::Layout::ALL.into_iter().find(|layout| few(layout.len()))
+        {
+            return layout.read_all(reader);
+        }
+        let width = AddrWidth::of(len, |width, _| fits(current(width)))?;
         let mut storages = Vec::new();
         while reader.remaining() > 0 {
             storages.push(StorageStat::read(reader, width)?);

@@ -1,170 +1,419 @@
 //! The writer of the binlog: the record of every change, which replication reads (spec 04 §A.5).
 //!
 //! A record is handed to the kernel before its request is acknowledged, so that the death of the
-//! process loses none. When that fails nothing is acknowledged; the torn bytes are cut off so that
-//! the next record starts a line.
+//! process loses none. When that fails nothing is acknowledged, and the torn bytes are cut off so
+//! that the next record starts a line. Requests that come while a write is under way share the
+//! next one.
+//!
+//! A change that is made and then cannot be recorded would never reach the other storages. So a
+//! little disk space is always set aside for records, and changes are refused before they are made
+//! when that cannot be had; the last of it is kept for deletions, which make room again.
 
+use super::disk::{Disk, DiskFile};
 use crate::state_file::{read_optional, safe_write};
 use fdfs_core::config::Ini;
+use fdfs_core::protocol::{NAME_LEN_MAX, Name};
+use fdfs_core::wire::Text;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Bytes after which the next file is begun.
 const FILE_LEN_MAX: u64 = 1 << 30;
-/// Longest record, with its end (spec 04 §A.5.2).
-const RECORD_LEN_MAX: usize = 256;
+/// Bytes set aside for records at a time.
+const RESERVE_LEN: u64 = 1 << 20;
+/// The part of them that only deletions may use up.
+const KEPT_FOR_DELETIONS: u64 = 64 << 10;
+/// Bytes read at a time when looking back for the last whole record.
+const LOOK_BACK_LEN: u64 = 64 << 10;
+/// Longest name with what follows it: all that the original's readers take (spec 04 §A.5.2).
+const TEXT_LEN_MAX: usize = NAME_LEN_MAX;
 
-/// Operations done here for a client.
+/// Operations done here for a client, by their letters (spec 04 §A.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 #[allow(missing_docs, reason = "the table of spec 04 §A.5.2")]
 pub enum Operation {
-    Create = b'C' as isize,
-    Append = b'A' as isize,
-    Delete = b'D' as isize,
-    Update = b'U' as isize,
-    Modify = b'M' as isize,
-    Truncate = b'T' as isize,
-    Link = b'L' as isize,
-    Rename = b'R' as isize,
+    Create = b'C',
+    Append = b'A',
+    Delete = b'D',
+    Update = b'U',
+    Modify = b'M',
+    Truncate = b'T',
+    Link = b'L',
+    Rename = b'R',
 }
 
-impl Operation {
-    fn letter(self) -> char {
-        match self {
-            Self::Create => 'C',
-            Self::Append => 'A',
-            Self::Delete => 'D',
-            Self::Update => 'U',
-            Self::Modify => 'M',
-            Self::Truncate => 'T',
-            Self::Link => 'L',
-            Self::Rename => 'R',
-        }
+/// A change to be recorded. Made before the change itself, as a name may be too long for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Record {
+    operation: Operation,
+    /// The name and what follows it.
+    text: Text<TEXT_LEN_MAX>,
+}
+
+impl Record {
+    /// A record of a name alone.
+    pub fn new(operation: Operation, name: &Name) -> Self {
+        Self { operation, text: *name }
+    }
+
+    /// A record with something behind the name; `None` when it is too long.
+    pub fn with(operation: Operation, name: &Name, extra: fmt::Arguments<'_>) -> Option<Self> {
+        let mut text = [0; TEXT_LEN_MAX];
+        let mut rest = text.as_mut_slice();
+        rest.write_all(name.as_bytes()).ok()?;
+        write!(rest, " {extra}").ok()?;
+        let len = TEXT_LEN_MAX - rest.len();
+        Some(Self { operation, text: Text::new(text.get(..len)?)? })
     }
 }
 
+/// The file being written, owned by whoever writes.
+#[derive(Debug)]
 struct Writer {
-    file: File,
+    file: Arc<dyn DiskFile>,
     index: u32,
     len: u64,
     /// Set while the end of the file is not the end of a record.
     torn: bool,
-    line: Vec<u8>,
+    /// Where the space set aside ends.
+    reserved_end: u64,
+    /// Length at which the next file is begun.
+    rotate_at: u64,
+}
+
+impl Writer {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.cut()?;
+        }
+        if let Err(error) = self.file.write_at(lines, self.len) {
+            self.torn = true;
+            // When this fails too, the next write tries again before it adds anything.
+            let _ = self.cut();
+            return Err(error);
+        }
+        self.len += lines.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.len)?;
+        self.torn = false;
+        // Cutting gives back what was set aside.
+        self.reserved_end = self.reserved_end.min(self.len);
+        Ok(())
+    }
+
+    fn room(&self) -> u64 {
+        self.reserved_end.saturating_sub(self.len)
+    }
+
+    fn reserve(&mut self) -> io::Result<()> {
+        match self.file.reserve(self.len, RESERVE_LEN) {
+            Ok(()) => self.reserved_end = self.len + RESERVE_LEN,
+            Err(error) if error.raw_os_error() == Some(28) => {
+                self.file.reserve(self.len, 2 * KEPT_FOR_DELETIONS)?;
+                self.reserved_end = self.len + 2 * KEPT_FOR_DELETIONS;
+            }
+            // The file system cannot do it: then there is nothing to rely on.
+            Err(error) if matches!(error.raw_os_error(), Some(22 | 38 | 95)) => {
+                self.reserved_end = u64::MAX;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// A batch that could not be written, until all its requests know.
+#[derive(Debug)]
+struct Failure {
+    batch: u64,
+    errno: i32,
+    unaware: usize,
+}
+
+#[derive(Debug)]
+struct Queue {
+    /// Records that wait to be written, and of how many requests they are.
+    lines: Vec<u8>,
+    requests: usize,
+    /// Number of the batch they will be.
+    batch: u64,
+    /// Number of the last batch that was dealt with.
+    done: u64,
+    failures: Vec<Failure>,
+    /// Absent while a batch is being written.
+    writer: Option<Writer>,
+    /// A buffer for the next batch.
+    spare: Vec<u8>,
+    /// The file, and how far it is written.
+    file: Arc<dyn DiskFile>,
+    end: (u32, u64),
+    synced: (u32, u64),
+}
+
+impl Queue {
+    fn push(&mut self, time: i64, records: &[Record]) -> u64 {
+        for record in records {
+            // Writing to a Vec cannot fail.
+            let _ = write!(self.lines, "{time} {} ", char::from(record.operation as u8));
+            self.lines.extend_from_slice(record.text.as_bytes());
+            self.lines.push(b'\n');
+        }
+        self.requests += 1;
+        self.batch
+    }
+
+    fn take_batch(&mut self) -> (Vec<u8>, usize) {
+        self.batch += 1;
+        let spare = std::mem::take(&mut self.spare);
+        (std::mem::replace(&mut self.lines, spare), std::mem::take(&mut self.requests))
+    }
+
+    fn result_of(&mut self, batch: u64) -> io::Result<()> {
+        let Some(at) = self.failures.iter().position(|failure| failure.batch == batch) else {
+            return Ok(());
+        };
+        let Some(failure) = self.failures.get_mut(at) else { return Ok(()) };
+        let error = io::Error::from_raw_os_error(failure.errno);
+        failure.unaware -= 1;
+        if failure.unaware == 0 {
+            self.failures.swap_remove(at);
+        }
+        Err(error)
+    }
 }
 
 /// The binlog of one storage.
+#[derive(Debug)]
 pub struct Binlog {
     dir: PathBuf,
-    writer: Mutex<Writer>,
-}
-
-impl fmt::Debug for Binlog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Binlog").field("dir", &self.dir).finish_non_exhaustive()
-    }
+    disk: Arc<dyn Disk>,
+    file_len_max: u64,
+    queue: Mutex<Queue>,
+    /// Told when a batch was dealt with.
+    dealt: Condvar,
+    /// Bytes set aside for records.
+    room: AtomicU64,
+    /// Set for good when a sync has failed: what is on the disk is unknown then.
+    broken: AtomicBool,
 }
 
 impl Binlog {
     /// Opens the binlog in `data/sync`, cutting off what a crash left of a last record.
-    pub fn open(dir: PathBuf) -> io::Result<Self> {
+    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> io::Result<Self> {
+        Self::open_with(disk, dir, FILE_LEN_MAX)
+    }
+
+    fn open_with(disk: Arc<dyn Disk>, dir: PathBuf, file_len_max: u64) -> io::Result<Self> {
         std::fs::create_dir_all(&dir)?;
         let index = read_index(&dir)?;
-        let mut file = open_file(&dir, index)?;
-        let found = file.seek(SeekFrom::End(0))?;
-        let len = whole_records_len(&mut file, found)?;
+        let path = file_path(&dir, index);
+        let file: Arc<dyn DiskFile> = match disk.create_new(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => disk.open_write(&path)?,
+            created => created?,
+        }
+        .into();
+        let found = file.stat()?.size;
+        let len = whole_records_len(&*file, found)?;
         if len < found {
             tracing::warn!(bytes = found - len, index, "cut an unfinished record off the binlog");
             file.set_len(len)?;
         }
-        let line = Vec::with_capacity(RECORD_LEN_MAX);
-        let writer = Mutex::new(Writer { file, index, len, torn: false, line });
-        Ok(Self { dir, writer })
+        let (end, reserved_end) = ((index, len), len);
+        let rotate_at = file_len_max;
+        let writer =
+            Writer { file: file.clone(), index, len, torn: false, reserved_end, rotate_at };
+        let queue = Queue {
+            lines: Vec::new(),
+            requests: 0,
+            batch: 1,
+            done: 0,
+            failures: Vec::new(),
+            writer: Some(writer),
+            spare: Vec::new(),
+            file,
+            end,
+            // Not known to be on the disk: the process before may have been killed.
+            synced: (index, 0),
+        };
+        Ok(Self {
+            dir,
+            disk,
+            file_len_max,
+            queue: Mutex::new(queue),
+            dealt: Condvar::new(),
+            room: AtomicU64::new(0),
+            broken: AtomicBool::new(false),
+        })
     }
 
-    /// Adds a record and hands it to the kernel.
-    pub fn add(
-        &self,
-        time: i64,
-        operation: Operation,
-        name: &[u8],
-        extra: fmt::Arguments<'_>,
-    ) -> io::Result<()> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = &mut *writer;
-        if writer.torn {
-            writer.file.set_len(writer.len)?;
-            writer.torn = false;
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether changes can be recorded at all.
+    pub fn check(&self) -> io::Result<()> {
+        match self.broken.load(Ordering::Relaxed) {
+            true => Err(io::Error::from_raw_os_error(5)),
+            false => Ok(()),
         }
-        let line = &mut writer.line;
-        line.clear();
-        write!(line, "{time} {} ", operation.letter())?;
-        line.extend_from_slice(name);
-        let name_end = line.len();
-        write!(line, " {extra}")?;
-        if line.len() == name_end + 1 {
-            line.truncate(name_end);
+    }
+
+    /// The same, and that there is room for the records of changes now being made. To be called
+    /// before every change that takes space.
+    pub fn check_room(&self) -> io::Result<()> {
+        self.check()?;
+        if self.room.load(Ordering::Relaxed) > KEPT_FOR_DELETIONS {
+            return Ok(());
         }
-        line.push(b'\n');
-        if line.len() > RECORD_LEN_MAX {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        let mut queue = self.lock();
+        // Whoever is writing looks after the room himself.
+        let Some(writer) = &mut queue.writer else { return Ok(()) };
+        if writer.room() <= KEPT_FOR_DELETIONS {
+            writer.reserve()?;
         }
-        if let Err(error) = writer.file.write_all(line) {
-            writer.torn = writer.file.set_len(writer.len).is_err();
-            return Err(error);
+        self.room.store(writer.room(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Adds the records of one request, all or none, and hands them to the kernel.
+    pub fn add(&self, time: i64, records: &[Record]) -> io::Result<()> {
+        self.check()?;
+        let mut queue = self.lock();
+        let batch = queue.push(time, records);
+        while queue.done < batch {
+            let Some(mut writer) = queue.writer.take() else {
+                queue = self.dealt.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            // This thread writes for all who have come so far.
+            let (mut lines, requests) = queue.take_batch();
+            drop(queue);
+            let written = self.write(&mut writer, &lines);
+            lines.clear();
+            queue = self.lock();
+            if let Err(error) = &written {
+                let errno = error.raw_os_error().unwrap_or(5);
+                queue.failures.push(Failure { batch, errno, unaware: requests });
+            }
+            (queue.spare, queue.done) = (lines, batch);
+            (queue.file, queue.end) = (writer.file.clone(), (writer.index, writer.len));
+            queue.writer = Some(writer);
+            if requests > 1 || queue.requests > 0 {
+                self.dealt.notify_all();
+            }
         }
-        writer.len += line.len() as u64;
-        if writer.len >= FILE_LEN_MAX {
+        queue.result_of(batch)
+    }
+
+    fn write(&self, writer: &mut Writer, lines: &[u8]) -> io::Result<()> {
+        writer.write(lines)?;
+        if writer.len >= writer.rotate_at {
             self.rotate(writer);
         }
+        if writer.room() <= RESERVE_LEN / 2 {
+            // In vain is no failure of these records; `check_room` refuses the next ones in time.
+            let _ = writer.reserve();
+        }
+        self.room.store(writer.room(), Ordering::Relaxed);
         Ok(())
     }
 
     /// Begins the next file. When that fails the present one just grows on.
     fn rotate(&self, writer: &mut Writer) {
+        if let Err(error) = writer.file.sync() {
+            self.broken.store(true, Ordering::Relaxed);
+            tracing::error!(%error, "cannot sync the binlog: no more changes are taken");
+            return;
+        }
         let next = writer.index + 1;
-        let rotated = writer
-            .file
-            .sync_all()
-            .and_then(|()| write_index(&self.dir, next))
-            .and_then(|()| open_file(&self.dir, next));
-        match rotated {
-            Ok(file) => (writer.file, writer.index, writer.len) = (file, next, 0),
-            Err(error) => tracing::error!(%error, "cannot begin the next binlog file"),
+        let path = file_path(&self.dir, next);
+        // A file that is there already cannot be a part of this binlog.
+        let _ = self.disk.remove(&path);
+        let created = self.disk.create_new(&path).and_then(|file| {
+            // Named as the current one only once it is there: a crash between leaves the old one.
+            write_index(&self.dir, next).inspect_err(|_| {
+                let _ = self.disk.remove(&path);
+            })?;
+            Ok(file)
+        });
+        match created {
+            Ok(file) => {
+                (writer.file, writer.index, writer.len) = (file.into(), next, 0);
+                (writer.reserved_end, writer.rotate_at) = (0, self.file_len_max);
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot begin the next binlog file");
+                writer.rotate_at = writer.len + RESERVE_LEN;
+            }
         }
     }
 
-    /// Makes all records durable.
+    /// Makes all records durable. A failure is for good: the kernel may have dropped what it could
+    /// not write, and would call the next sync a success.
     pub fn sync(&self) -> io::Result<()> {
-        let file = {
-            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.file.try_clone()?
+        self.check()?;
+        let (file, end) = {
+            let queue = self.lock();
+            if queue.synced == queue.end {
+                return Ok(());
+            }
+            (queue.file.clone(), queue.end)
         };
-        file.sync_data()
+        if let Err(error) = file.sync() {
+            self.broken.store(true, Ordering::Relaxed);
+            tracing::error!(%error, "cannot sync the binlog: no more changes are taken");
+            return Err(error);
+        }
+        let mut queue = self.lock();
+        queue.synced = queue.synced.max(end);
+        Ok(())
     }
 }
 
-fn open_file(dir: &std::path::Path, index: u32) -> io::Result<File> {
-    let path = dir.join(format!("binlog.{index:03}"));
-    OpenOptions::new().read(true).append(true).create(true).open(path)
+fn file_path(dir: &Path, index: u32) -> PathBuf {
+    dir.join(format!("binlog.{index:03}"))
 }
 
-fn read_index(dir: &std::path::Path) -> io::Result<u32> {
+fn read_index(dir: &Path) -> io::Result<u32> {
     if let Some(text) = read_optional(&dir.join("binlog_index.dat"))? {
         let ini = Ini::parse(&String::from_utf8_lossy(&text));
-        let index = ini.global().int("current_write", 0).unwrap_or(0);
-        return Ok(u32::try_from(index).unwrap_or(0));
+        if let Some(index) = ini.global().get("current_write").and_then(|text| text.parse().ok()) {
+            return Ok(index);
+        }
+        // The original writes this file without syncing it: a power failure may have emptied it.
+        let index = newest_file(dir)?;
+        tracing::warn!(index, "binlog_index.dat is damaged, going on with the newest file");
+        write_index(dir, index)?;
+        return Ok(index);
     }
     // The form of older versions: the bare number.
-    let old = read_optional(&dir.join("binlog.index"))?.unwrap_or_default();
-    let index = String::from_utf8_lossy(&old).trim().parse().unwrap_or(0);
+    let index = match read_optional(&dir.join("binlog.index"))? {
+        Some(old) => String::from_utf8_lossy(&old).trim().parse().unwrap_or(0),
+        None => newest_file(dir)?,
+    };
     write_index(dir, index)?;
     Ok(index)
 }
 
-fn write_index(dir: &std::path::Path, index: u32) -> io::Result<()> {
+/// Index of the newest binlog file; 0 when there is none.
+fn newest_file(dir: &Path) -> io::Result<u32> {
+    let mut newest = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let index = name.to_str().and_then(|name| name.strip_prefix("binlog.")?.parse().ok());
+        newest = newest.max(index.unwrap_or(0));
+    }
+    Ok(newest)
+}
+
+fn write_index(dir: &Path, index: u32) -> io::Result<()> {
     let path = dir.join("binlog_index.dat");
     let old = read_optional(&path)?.unwrap_or_default();
     let ini = Ini::parse(&String::from_utf8_lossy(&old));
@@ -174,50 +423,22 @@ fn write_index(dir: &std::path::Path, index: u32) -> io::Result<()> {
 }
 
 /// Length of the file up to the end of its last whole record.
-fn whole_records_len(file: &mut File, len: u64) -> io::Result<u64> {
-    // One record at most is unfinished; looking back a few is more than enough.
-    let back = len.min(64 * 1024);
-    file.seek(SeekFrom::Start(len - back))?;
-    let mut tail = Vec::new();
-    (&mut *file).take(back).read_to_end(&mut tail)?;
-    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    Ok(len - back + whole as u64)
+fn whole_records_len(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
+    let mut end = len;
+    let mut piece = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(LOOK_BACK_LEN);
+        piece.resize(usize::try_from(end - start).unwrap_or(0), 0);
+        let read = file.read_at(&mut piece, start)?;
+        let whole = piece.get(..read).unwrap_or_default().iter().rposition(|byte| *byte == b'\n');
+        if let Some(at) = whole {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_are_lines_of_the_originals_form() {
-        let dir = tempfile::tempdir().unwrap();
-        let sync = dir.path().join("sync");
-        let binlog = Binlog::open(sync.clone()).unwrap();
-        binlog.add(10, Operation::Create, b"M00/00/00/a", format_args!("")).unwrap();
-        binlog.add(11, Operation::Append, b"M00/00/00/b", format_args!("{} {}", 5, 6)).unwrap();
-        let long = [b'x'; RECORD_LEN_MAX];
-        assert!(binlog.add(12, Operation::Create, &long, format_args!("")).is_err());
-        let text = std::fs::read_to_string(sync.join("binlog.000")).unwrap();
-        assert_eq!(text, "10 C M00/00/00/a\n11 A M00/00/00/b 5 6\n");
-        let index = std::fs::read_to_string(sync.join("binlog_index.dat")).unwrap();
-        assert_eq!(index, "current_write=0\ncurrent_compress=0\n");
-    }
-
-    #[test]
-    fn an_unfinished_record_is_cut_off_at_the_next_start() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("binlog.001");
-        std::fs::write(dir.path().join("binlog_index.dat"), "current_write=1\n").unwrap();
-        for (found, kept) in [("1 C a\n2 D", "1 C a\n"), ("1 C", ""), ("1 C a\n", "1 C a\n")] {
-            std::fs::write(&file, found).unwrap();
-            let binlog = Binlog::open(dir.path().to_owned()).unwrap();
-            binlog.add(3, Operation::Delete, b"b", format_args!("")).unwrap();
-            let text = std::fs::read_to_string(&file).unwrap();
-            assert_eq!(text, format!("{kept}3 D b\n"));
-        }
-        std::fs::remove_file(dir.path().join("binlog_index.dat")).unwrap();
-        std::fs::write(dir.path().join("binlog.index"), "1").unwrap();
-        assert!(Binlog::open(dir.path().to_owned()).is_ok());
-        assert!(dir.path().join("binlog_index.dat").exists(), "the old form is converted");
-    }
-}
+#[path = "binlog/tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use super::disk::RealDisk;
 use super::engine::{Engine, Identity};
 use super::identity::{InitFlag, MarkMaker};
 use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
-use super::orphans::{RunningMark, check};
+use super::orphans::{RunningMark, Suspects, check};
 use super::{clock::Clock as _, serve};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
@@ -69,7 +69,7 @@ impl RunningStorage {
         flag.save(&base_path)?;
         let (disk, clock) = (Arc::new(RealDisk), Arc::new(SystemClock));
         let engine = Arc::new(Engine::open(&config, identity, params, ids, disk, clock)?);
-        let (mark, unclean_since) = RunningMark::set(&base_path)?;
+        let (mark, suspects) = RunningMark::set(&base_path)?;
         let mut trackers = Vec::new();
         for tracker in &config.trackers {
             trackers.push(by_address(tracker).await);
@@ -90,11 +90,11 @@ impl RunningStorage {
             mark,
             save_intervals,
         };
-        running.start_jobs(unclean_since);
+        running.start_jobs(suspects);
         Ok(running)
     }
 
-    fn start_jobs(&mut self, unclean_since: Option<i64>) {
+    fn start_jobs(&mut self, suspects: Option<Suspects>) {
         for index in 0..self.link.tracker_count() {
             self.reporters.spawn(run_reporter(self.link.clone(), index, self.stop.subscribe()));
         }
@@ -111,10 +111,10 @@ impl RunningStorage {
                 tracing::error!(%error, "cannot sync the binlog");
             });
         }));
-        if let Some(since) = unclean_since {
+        if let Some(suspects) = suspects {
             let engine = self.link.engine.clone();
             self.jobs.spawn(async move {
-                let done = tokio::task::spawn_blocking(move || check(&engine, since)).await;
+                let done = tokio::task::spawn_blocking(move || check(&engine, suspects)).await;
                 match done {
                     Ok(Ok(_)) => tracing::info!("checked the files of the last run"),
                     Ok(Err(error)) => tracing::error!(%error, "cannot check the last run's files"),

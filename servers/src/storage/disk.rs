@@ -48,19 +48,21 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// An open file.
-pub trait DiskFile: Debug + Send {
+pub trait DiskFile: Debug + Send + Sync {
     /// Writes all bytes at an offset.
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Reads up to the buffer's length at an offset; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Looks at the file.
     fn stat(&self) -> io::Result<Stat>;
     /// Cuts or extends the file.
-    fn set_len(&mut self, len: u64) -> io::Result<()>;
+    fn set_len(&self, len: u64) -> io::Result<()>;
     /// Sets the time of the last change.
-    fn set_modified(&mut self, unix_secs: i64) -> io::Result<()>;
+    fn set_modified(&self, unix_secs: i64) -> io::Result<()>;
     /// Makes the content durable.
-    fn sync(&mut self) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
+    /// Sets disk space aside for bytes to come, without changing the file's size.
+    fn reserve(&self, offset: u64, len: u64) -> io::Result<()>;
 }
 
 /// The file system of the host.
@@ -138,7 +140,7 @@ impl Disk for RealDisk {
 struct RealFile(File);
 
 impl DiskFile for RealFile {
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
 
@@ -159,37 +161,42 @@ impl DiskFile for RealFile {
         Ok(stat_of(&self.0.metadata()?))
     }
 
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
 
-    fn set_modified(&mut self, unix_secs: i64) -> io::Result<()> {
+    fn set_modified(&self, unix_secs: i64) -> io::Result<()> {
         let time = UNIX_EPOCH + Duration::from_secs(unix_secs.max(0).unsigned_abs());
         self.0.set_times(FileTimes::new().set_modified(time).set_accessed(time))
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::KEEP_SIZE, offset, len)?)
     }
 }
 
 /// A disk whose n-th call fails, for tests of every path an error can take.
 pub mod fault {
-    use super::{Disk, DiskFile, Path, RealDisk, Stat, io};
+    use super::{Disk, DiskFile, Path, Stat, io};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
 
     /// Counts calls down to the one that fails.
     #[derive(Debug, Clone)]
     pub struct FaultDisk {
+        disk: Arc<dyn Disk>,
         calls_left: Arc<AtomicI64>,
         errno: i32,
     }
 
     impl FaultDisk {
-        /// A disk that works.
-        pub fn new(errno: i32) -> Self {
-            Self { calls_left: Arc::new(AtomicI64::new(i64::MAX)), errno }
+        /// A disk that works like `disk` until told otherwise.
+        pub fn new(disk: Arc<dyn Disk>, errno: i32) -> Self {
+            Self { disk, calls_left: Arc::new(AtomicI64::new(i64::MAX)), errno }
         }
 
         /// Lets the call number `nth`, counted from 1 now, fail; with 0 none.
@@ -208,47 +215,52 @@ pub mod fault {
                 _ => Ok(()),
             }
         }
+
+        fn wrap(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+            Box::new(FaultFile(file, self.clone()))
+        }
     }
 
     impl Disk for FaultDisk {
         fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
             self.pass()?;
-            Ok(Box::new(FaultFile(RealDisk.create_new(path)?, self.clone())))
+            Ok(self.wrap(self.disk.create_new(path)?))
         }
         fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
             self.pass()?;
-            Ok(Box::new(FaultFile(RealDisk.open_read(path)?, self.clone())))
+            Ok(self.wrap(self.disk.open_read(path)?))
         }
         fn open_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
             self.pass()?;
-            Ok(Box::new(FaultFile(RealDisk.open_write(path)?, self.clone())))
+            Ok(self.wrap(self.disk.open_write(path)?))
         }
         fn publish(&self, from: &Path, to: &Path) -> io::Result<()> {
             self.pass()?;
-            RealDisk.publish(from, to)
+            self.disk.publish(from, to)
         }
         fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
             self.pass()?;
-            RealDisk.replace(from, to)
+            self.disk.replace(from, to)
         }
         fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
             self.pass()?;
-            RealDisk.symlink(target, link)
+            self.disk.symlink(target, link)
         }
         fn remove(&self, path: &Path) -> io::Result<()> {
             self.pass()?;
-            RealDisk.remove(path)
+            self.disk.remove(path)
         }
         fn stat(&self, path: &Path) -> io::Result<Stat> {
             self.pass()?;
-            RealDisk.stat(path)
+            self.disk.stat(path)
         }
         fn lstat(&self, path: &Path) -> io::Result<Stat> {
             self.pass()?;
-            RealDisk.lstat(path)
+            self.disk.lstat(path)
         }
+        // Asked at times of its own, which would make the count of calls random.
         fn space(&self, path: &Path) -> io::Result<(i64, i64)> {
-            RealDisk.space(path)
+            self.disk.space(path)
         }
     }
 
@@ -256,7 +268,7 @@ pub mod fault {
     struct FaultFile(Box<dyn DiskFile>, FaultDisk);
 
     impl DiskFile for FaultFile {
-        fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
             if let Err(error) = self.1.pass() {
                 // What a full disk does: some of it is there.
                 let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
@@ -273,17 +285,21 @@ pub mod fault {
             self.1.pass()?;
             self.0.stat()
         }
-        fn set_len(&mut self, len: u64) -> io::Result<()> {
+        fn set_len(&self, len: u64) -> io::Result<()> {
             self.1.pass()?;
             self.0.set_len(len)
         }
-        fn set_modified(&mut self, unix_secs: i64) -> io::Result<()> {
+        fn set_modified(&self, unix_secs: i64) -> io::Result<()> {
             self.1.pass()?;
             self.0.set_modified(unix_secs)
         }
-        fn sync(&mut self) -> io::Result<()> {
+        fn sync(&self) -> io::Result<()> {
             self.1.pass()?;
             self.0.sync()
+        }
+        fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
+            self.1.pass()?;
+            self.0.reserve(offset, len)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The storage engine: everything that serving a request needs, and the rules that all operations
 //! share.
 
-use super::binlog::{Binlog, Operation};
+use super::binlog::{Binlog, Record};
 use super::clock::Clock;
 use super::config::StorageConfig;
 use super::disk::Disk;
@@ -13,7 +13,6 @@ use crate::state_file::{read_optional, safe_write};
 use fdfs_core::config::{ClusterParams, StorageIds};
 use fdfs_core::file_id::{LogicName, Source};
 use fdfs_core::protocol::{Group, Name, Status, StorageId};
-use std::fmt::Arguments;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,14 +46,15 @@ pub struct Engine {
     /// Counters.
     pub stats: Stats,
     /// Files being changed now.
-    pub locks: FileLocks,
+    pub locks: Arc<FileLocks>,
     /// The file system.
     pub disk: Arc<dyn Disk>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     stat_file: PathBuf,
-    /// Held while the statistics are saved: two savers would share one temporary file.
-    saving: Mutex<()>,
+    /// The statistics' change counter as last saved. Held while they are saved: two savers would
+    /// share one temporary file.
+    saved_changes: Mutex<u64>,
 }
 
 impl Engine {
@@ -71,7 +71,7 @@ impl Engine {
         std::fs::create_dir_all(&data)?;
         let keys = &config.keys;
         let threads = keys.disk_reader_threads + keys.disk_writer_threads;
-        let store = Store::open(&config.store_paths, keys.subdir_count_per_path, threads)?;
+        let store = Store::open(&config.store_paths, keys.subdir_count_per_path, threads, &*disk)?;
         let stat_file = data.join("storage_stat.dat");
         let text = read_optional(&stat_file)?.unwrap_or_default();
         let (stats, position) = Stats::parse(&String::from_utf8_lossy(&text));
@@ -91,20 +91,26 @@ impl Engine {
             ids,
             store,
             names,
-            binlog: Binlog::open(data.join("sync"))?,
+            binlog: Binlog::open(disk.clone(), data.join("sync"))?,
             stats,
-            locks: FileLocks::default(),
+            locks: Arc::default(),
             disk,
             clock,
             stat_file,
-            saving: Mutex::new(()),
+            saved_changes: Mutex::new(0),
         })
     }
 
-    /// Saves `storage_stat.dat`.
+    /// Saves `storage_stat.dat` when anything has changed.
     pub fn save_stats(&self) -> io::Result<()> {
-        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())
+        let changes = self.stats.changes();
+        let mut saved = self.saved_changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *saved == changes {
+            return Ok(());
+        }
+        safe_write(&self.stat_file, self.stats.to_text(self.names.position()).as_bytes())?;
+        *saved = changes;
+        Ok(())
     }
 
     /// Seconds since 1970.
@@ -117,27 +123,22 @@ impl Engine {
         if *group == self.identity.group { Ok(()) } else { Err(Status::EINVAL) }
     }
 
-    /// Checks a name and finds its file.
-    pub fn file(&self, name: &[u8]) -> Result<PathBuf, Status> {
-        let (name, _) = self.store.locate(name)?;
+    /// Where the file of a checked name lies.
+    pub fn file(&self, name: &Name) -> Result<PathBuf, Status> {
+        let (name, _) = self.store.locate(name.as_bytes())?;
         self.store.file(&name)
     }
 
-    /// Records a change; its request may be acknowledged once this succeeds. The name is written in
-    /// its canonical form: the lenient ones may hold a blank, which would end the field.
-    pub fn record(
-        &self,
-        time: i64,
-        operation: Operation,
-        name: &[u8],
-        extra: Arguments<'_>,
-    ) -> Result<(), Status> {
+    /// Checks before a change that it can be recorded afterwards.
+    pub fn check_room(&self) -> Result<(), Status> {
+        self.binlog.check_room().map_err(refusal)
+    }
+
+    /// Records the changes of one request; it may be acknowledged once this succeeds.
+    pub fn record(&self, time: i64, records: &[Record]) -> Result<(), Status> {
+        self.binlog.add(time, records).map_err(refusal)?;
         self.stats.source_update(time);
-        let name = LogicName::parse(name).map_err(|_| Status::EINVAL)?.canonical();
-        self.binlog.add(time, operation, name.as_bytes(), extra).map_err(|error| {
-            tracing::error!(%error, "cannot write the binlog, the request is refused");
-            Status::of_io(&error)
-        })
+        Ok(())
     }
 
     /// Removes what a failed request has made. There is nobody to tell when that fails too, but
@@ -162,4 +163,9 @@ impl Engine {
             })
             .find(|name| LogicName::parse(name.as_bytes()).is_ok())
     }
+}
+
+fn refusal(error: io::Error) -> Status {
+    tracing::error!(%error, "cannot write the binlog, a change is refused");
+    Status::of_io(&error)
 }

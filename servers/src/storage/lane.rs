@@ -5,8 +5,10 @@
 //! shares its thread. So each store path has a lane: work runs where it is asked for while the
 //! path is fast, and on a bounded number of threads of its own while it is slow.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// Average beyond which a path counts as slow.
@@ -16,15 +18,44 @@ const STUCK: Duration = Duration::from_millis(20);
 /// Weight of the newest call in the average: 1 of this many.
 const WEIGHT: u64 = 8;
 
+/// How much file work runs on the threads of connections, over all lanes. One thread less than
+/// there are must be the most: whatever hangs, somebody is left to serve the network.
+#[derive(Debug)]
+pub(super) struct Inline {
+    running: AtomicUsize,
+    max: usize,
+}
+
+impl Inline {
+    /// For the runtime that this is called in.
+    pub(super) fn new() -> Self {
+        let workers = Handle::try_current().map_or(1, |handle| handle.metrics().num_workers());
+        Self { running: AtomicUsize::new(0), max: workers.saturating_sub(1).max(1) }
+    }
+
+    fn enter(&self) -> bool {
+        let entered = self.running.fetch_add(1, Ordering::Relaxed) < self.max;
+        if !entered {
+            self.leave();
+        }
+        entered
+    }
+
+    fn leave(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The lane of one store path.
 #[derive(Debug)]
-pub struct Lane {
+pub(super) struct Lane {
     epoch: Instant,
     average_nanos: AtomicU64,
     running: AtomicUsize,
     /// When the calls running now began or last ended, in nanoseconds since `epoch`.
     progress_nanos: AtomicU64,
     threads: Semaphore,
+    inline: Arc<Inline>,
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -33,18 +64,19 @@ fn nanos(duration: Duration) -> u64 {
 
 impl Lane {
     /// A fast lane that may use `threads` threads when it is slow.
-    pub fn new(threads: usize) -> Self {
+    pub(super) fn new(threads: usize, inline: Arc<Inline>) -> Self {
         Self {
             epoch: Instant::now(),
             average_nanos: AtomicU64::new(0),
             running: AtomicUsize::new(0),
             progress_nanos: AtomicU64::new(0),
             threads: Semaphore::new(threads.max(1)),
+            inline,
         }
     }
 
     /// Whether work would be handed to other threads now.
-    pub fn is_slow(&self) -> bool {
+    pub(super) fn is_slow(&self) -> bool {
         let stuck = self.running.load(Ordering::Relaxed) > 0
             && nanos(self.epoch.elapsed())
                 .saturating_sub(self.progress_nanos.load(Ordering::Relaxed))
@@ -60,59 +92,93 @@ impl Lane {
         self.progress_nanos.store(nanos(self.epoch.elapsed()), Ordering::Relaxed);
     }
 
-    /// Runs file work.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        self.run_with(&[], |_| work()).await
-    }
-
-    /// Runs file work on `content`, which is copied only when another thread needs it.
-    pub async fn run_with<T: Send + 'static>(
-        &self,
-        content: &[u8],
-        work: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> T {
-        if self.is_slow() {
-            return self.run_elsewhere(content.to_vec(), work).await;
+    /// Leave to run work on this thread, for as long as it is held: when the path is fast and not
+    /// too much runs like this already.
+    pub(super) fn here(&self) -> Option<Here<'_>> {
+        if self.is_slow() || !self.inline.enter() {
+            return None;
         }
         let began = Instant::now();
         if self.running.fetch_add(1, Ordering::Relaxed) == 0 {
             self.progress_nanos.store(nanos(self.epoch.elapsed()), Ordering::Relaxed);
         }
-        let done = work(content);
-        self.running.fetch_sub(1, Ordering::Relaxed);
-        self.note(began);
-        done
+        Some(Here { lane: self, began })
     }
 
-    async fn run_elsewhere<T: Send + 'static>(
+    /// Runs file work.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        content: Vec<u8>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        self.run_with(&[], |_| work()).await
+    }
+
+    /// Runs file work on `content`, which is copied only when another thread needs it.
+    pub(super) async fn run_with<T: Send + 'static>(
+        &self,
+        content: &[u8],
         work: impl FnOnce(&[u8]) -> T + Send + 'static,
     ) -> T {
+        if let Some(_here) = self.here() {
+            return work(content);
+        }
+        let content = content.to_vec();
         // The semaphore is never closed; an error would only mean running without a permit.
         let permit = self.threads.acquire().await;
         let began = Instant::now();
-        let done = tokio::task::spawn_blocking(move || work(&content)).await;
+        let done = elsewhere(move || work(&content)).await;
         self.note(began);
         drop(permit);
-        match done {
-            Ok(done) => done,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime is shutting down and this connection with it.
-            Err(_) => std::future::pending().await,
-        }
+        done
+    }
+
+    /// Runs work that takes long on any disk, such as reading a whole file or making it durable.
+    /// It says nothing about the health of the path.
+    pub(super) async fn run_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let _permit = self.threads.acquire().await;
+        elsewhere(work).await
+    }
+}
+
+/// One piece of work on a connection's thread; a panic ends it too.
+#[derive(Debug)]
+pub(super) struct Here<'l> {
+    lane: &'l Lane,
+    began: Instant,
+}
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        self.lane.running.fetch_sub(1, Ordering::Relaxed);
+        self.lane.inline.leave();
+        self.lane.note(self.began);
+    }
+}
+
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is shutting down and this connection with it.
+        Err(_) => std::future::pending().await,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::thread::{current, sleep};
+
+    fn lane(threads: usize) -> Lane {
+        Lane::new(threads, Arc::new(Inline::new()))
+    }
 
     #[tokio::test]
     async fn work_moves_to_other_threads_while_the_path_is_slow_and_back() {
-        let lane = Lane::new(2);
+        let lane = lane(2);
         let here = current().id();
         assert_eq!(lane.run(|| current().id()).await, here);
         lane.run(|| sleep(Duration::from_millis(30))).await;
@@ -122,11 +188,14 @@ mod tests {
             lane.run(|| ()).await;
         }
         assert_eq!(lane.run(|| current().id()).await, here, "fast again");
+        assert_ne!(lane.run_long(|| current().id()).await, here);
+        lane.run_long(|| sleep(Duration::from_millis(30))).await;
+        assert!(!lane.is_slow(), "long work is expected to take long");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_call_that_hangs_makes_its_path_slow_before_it_ends() {
-        let lane = Arc::new(Lane::new(1));
+        let lane = Arc::new(lane(1));
         let (stuck, release) = std::sync::mpsc::channel::<()>();
         let hanging = lane.clone();
         let hung = tokio::spawn(async move {
@@ -137,5 +206,16 @@ mod tests {
         }
         stuck.send(()).unwrap();
         hung.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn one_thread_is_always_left_for_the_network() {
+        let inline = Arc::new(Inline::new());
+        let (a, b) = (Lane::new(1, inline.clone()), Lane::new(1, inline));
+        let (first, second) = (a.here().unwrap(), b.here().unwrap());
+        assert!(a.here().is_none() && b.here().is_none());
+        drop(first);
+        assert!(b.here().is_some());
+        drop(second);
     }
 }

@@ -13,24 +13,25 @@ pub struct FileLocks {
     held: Mutex<HashMap<Name, FileLock>>,
 }
 
-/// Holds one file until it is dropped.
+/// Holds one file until it is dropped. It owns what it needs, so that work on another thread can
+/// take it along: a connection that dies must not free a file that is still being written.
 #[derive(Debug)]
-pub struct FileGuard<'l> {
-    locks: &'l FileLocks,
+pub struct FileGuard {
+    locks: Arc<FileLocks>,
     name: Name,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
 impl FileLocks {
     /// Waits until nobody else changes `name`.
-    pub async fn lock(&self, name: Name) -> FileGuard<'_> {
+    pub async fn lock(self: &Arc<Self>, name: Name) -> FileGuard {
         let lock = {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             held.entry(name).or_default().clone()
         };
         // The entry is made before waiting; dropping this future midway leaves it to the next
         // holder of the same name, or to `drop` of the present one.
-        let mut waiting = FileGuard { locks: self, name, guard: None };
+        let mut waiting = FileGuard { locks: self.clone(), name, guard: None };
         waiting.guard = Some(lock.lock_owned().await);
         waiting
     }
@@ -41,7 +42,7 @@ impl FileLocks {
     }
 }
 
-impl Drop for FileGuard<'_> {
+impl Drop for FileGuard {
     fn drop(&mut self) {
         self.guard = None;
         let mut held = self.locks.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +60,7 @@ mod tests {
 
     #[tokio::test]
     async fn holders_of_one_name_exclude_each_other_and_leave_nothing_behind() {
-        let locks = FileLocks::default();
+        let locks = Arc::new(FileLocks::default());
         let (a, b): (Name, Name) = ("a".try_into().unwrap(), "b".try_into().unwrap());
         let first = locks.lock(a).await;
         let other = locks.lock(b).await;

@@ -7,48 +7,73 @@
 use super::engine::Engine;
 use super::ops::download::is_intact;
 use fdfs_core::file_id::{Kind, LogicName};
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Files larger than this were published by renaming and are whole.
-const CHECKED_LEN_MAX: u64 = 256 * 1024;
+/// Files up to this size are read and compared with their checksums; of larger ones, which are
+/// published by renaming, only the size can be wrong, after a power failure.
+const READ_LEN_MAX: u64 = 256 * 1024;
+/// Seconds that the kernel may keep what was written from the disk, with a margin.
+const WRITE_BACK_SECS: i64 = 90;
 /// Directory below `data` for damaged files.
 const QUARANTINE: &str = ".quarantine";
 
+/// Seconds and nanoseconds.
+type Moment = (i64, i64);
+
+fn modified(meta: &Metadata) -> Moment {
+    (meta.mtime(), meta.mtime_nsec())
+}
+
+/// When the files that an unclean stop may have damaged were written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Suspects {
+    from: i64,
+    /// The start of this process: later files are its own, and may be half written right now.
+    until: Moment,
+}
+
+impl Suspects {
+    fn include(&self, meta: &Metadata) -> bool {
+        meta.mtime() >= self.from && modified(meta) < self.until
+    }
+}
+
 /// Tells whether the last stop was clean.
 #[derive(Debug)]
-pub(in crate::storage) struct RunningMark(PathBuf);
+pub(super) struct RunningMark(PathBuf);
 
 impl RunningMark {
-    /// Sets the mark; `Some` with the time since which files may be damaged, when an earlier run
-    /// left it.
-    pub(in crate::storage) fn set(base_path: &Path) -> io::Result<(Self, Option<i64>)> {
+    /// Sets the mark, before anything is served; tells what to check when an earlier run left it.
+    pub(super) fn set(base_path: &Path) -> io::Result<(Self, Option<Suspects>)> {
         let mark = base_path.join("data/.fdfs_running");
-        let stat_file = base_path.join("data/storage_stat.dat");
-        let unclean = mark.exists().then(|| {
-            // Every upload is followed by a save of the statistics within a minute, so files
-            // older than the last save were finished long before the process died.
-            fs::metadata(&stat_file).or_else(|_| fs::metadata(&mark)).map_or(0, |m| m.mtime()) - 1
-        });
-        fs::write(&mark, b"")?;
-        Ok((Self(mark), unclean))
+        // Statistics are saved within a minute of every upload, so files older than the last save
+        // were finished long before the process died, and had the time to get to the disk.
+        let saved = fs::metadata(base_path.join("data/storage_stat.dat"));
+        let from = match fs::metadata(&mark) {
+            Ok(left) => Some(saved.unwrap_or(left).mtime() - WRITE_BACK_SECS),
+            Err(_) => None,
+        };
+        fs::write(&mark, std::process::id().to_string())?;
+        let until = modified(&fs::metadata(&mark)?);
+        Ok((Self(mark), from.map(|from| Suspects { from, until })))
     }
 
     /// Removes the mark at a clean stop.
-    pub(in crate::storage) fn clear(self) -> io::Result<()> {
+    pub(super) fn clear(self) -> io::Result<()> {
         fs::remove_file(self.0)
     }
 }
 
-/// Checks the files changed since then; returns how many were set aside.
-pub(in crate::storage) fn check(engine: &Engine, since: i64) -> io::Result<usize> {
+/// Checks the suspects; returns how many were set aside.
+pub(super) fn check(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
     let mut damaged = 0;
     for (index, path) in engine.store.paths().iter().enumerate() {
         for high in directories(path.data(), i64::MIN)? {
-            for low in directories(&high, since)? {
-                damaged += check_directory(engine, index, path.data(), &low, since)?;
+            for low in directories(&high, suspects.from)? {
+                damaged += check_directory(engine, index, path.data(), &low, suspects)?;
             }
         }
     }
@@ -77,27 +102,34 @@ fn check_directory(
     index: usize,
     data: &Path,
     dir: &Path,
-    since: i64,
+    suspects: Suspects,
 ) -> io::Result<usize> {
     let mut damaged = 0;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let Ok(true_path) = entry.path().strip_prefix(data).map(Path::to_owned) else { continue };
+        let path = entry.path();
+        let Ok(true_path) = path.strip_prefix(data) else { continue };
         let text = format!("M{index:02X}/{}", true_path.display());
         let Ok(name) = LogicName::parse(text.as_bytes()) else { continue };
+        // A file deleted meanwhile is none of ours.
         let Ok(meta) = entry.metadata() else { continue };
-        let recent = meta.is_file() && meta.mtime() >= since && meta.len() <= CHECKED_LEN_MAX;
-        let Some(stamp) = name.stamp().filter(|_| recent && name.kind() == Kind::Normal) else {
-            continue;
-        };
-        let whole = meta.len() == stamp.size.bytes()
-            && is_intact(engine, text.as_bytes(), stamp.crc32, &fs::read(entry.path())?);
-        if !whole {
+        if meta.is_file() && suspects.include(&meta) && !is_whole(engine, &name, &path, &meta) {
             let aside = data.join(QUARANTINE);
             fs::create_dir_all(&aside)?;
-            fs::rename(entry.path(), aside.join(entry.file_name()))?;
+            fs::rename(&path, aside.join(entry.file_name()))?;
+            tracing::warn!(%text, "set aside an unfinished file");
             damaged += 1;
         }
     }
     Ok(damaged)
+}
+
+/// Whether a file is what its name says; names that say nothing are believed.
+fn is_whole(engine: &Engine, name: &LogicName<'_>, path: &Path, meta: &Metadata) -> bool {
+    let Some(stamp) = name.stamp().filter(|_| name.kind() == Kind::Normal) else { return true };
+    if meta.len() != stamp.size.bytes() {
+        return false;
+    }
+    meta.len() > READ_LEN_MAX
+        || fs::read(path).map_or(true, |content| is_intact(engine, name, stamp.crc32, &content))
 }

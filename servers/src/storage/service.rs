@@ -2,12 +2,13 @@
 //! connection afterwards.
 
 use super::engine::Engine;
+use super::lane::Lane;
 use super::names::NewKind;
 use super::ops::{Done, change, delete, download, info, link, metadata, upload};
 use super::stats::Op;
 use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request};
 use bytes::BytesMut;
-use fdfs_core::protocol::frame::Header;
+use fdfs_core::protocol::frame::{FrameError, Header};
 use fdfs_core::protocol::storage::{
     Append, CreateLink, Download, FileRef, Modify, SetMetadata, StoredAs, Truncate, Upload,
     UploadSlave,
@@ -19,6 +20,9 @@ use std::sync::Arc;
 /// Content of a refused request that is read and dropped to keep the connection; with more, it is
 /// closed. Content is never taken for the next request (spec 01 Q2).
 const REFUSED_CONTENT_MAX: u64 = 1 << 20;
+
+/// Shortest name of an appender file.
+const APPENDER_NAME_LEN_MIN: usize = 44;
 
 /// What a handler leaves to be sent.
 enum Answer {
@@ -38,7 +42,17 @@ pub async fn serve(engine: Arc<Engine>, mut conn: Conn) {
 }
 
 async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError> {
-    while let Some(request) = conn.next_request().await? {
+    loop {
+        let request = match conn.next_request().await {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                if let ConnError::Frame(FrameError::TooLong { .. }) = error {
+                    conn.reply(Status::EINVAL, &[]).await?;
+                }
+                return Err(error);
+            }
+        };
         if request.header.command == Command::QUIT {
             return Ok(());
         }
@@ -57,7 +71,6 @@ async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError
             }
         }
     }
-    Ok(())
 }
 
 fn decode<T: Wire>(conn: &Conn) -> Done<T> {
@@ -82,6 +95,7 @@ async fn handle(engine: &Arc<Engine>, conn: &mut Conn, request: Request) -> Hand
         }
         Command::UPLOAD_SLAVE_FILE => {
             let head = attempt!(decode::<UploadSlave>(conn));
+            look_at_space(engine);
             let accepted = upload::accept_slave(engine, &head, request.content_len);
             upload_content(engine, conn, accepted, request.content_len).await
         }
@@ -110,45 +124,49 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
     let done = match header.command {
         Command::TRUNCATE_FILE => {
             let head = attempt!(decode::<Truncate>(conn));
-            let work = move |e: &Engine| change::truncate(e, head.name.as_bytes(), head.size);
-            counted(engine, head.name, Op::TruncateCount, work).await.map(|()| empty())
+            let size = attempt!(u64::try_from(head.size).map_err(|_| Status::EINVAL));
+            let name = attempt!(appender_name(head.name));
+            let work = move |e: &Engine, name: &Name| change::truncate(e, name, size);
+            let done = locked(engine, name, Pace::Short, work).await;
+            counted(engine, Op::TruncateCount, done).map(|()| empty())
         }
         Command::REGENERATE_APPENDER_FILENAME => {
-            let name = attempt!(decode::<Name>(conn));
-            let work = move |e: &Engine| change::regenerate(e, name.as_bytes());
-            locked(engine, name, work).await.map(|name| stored_as(engine, name))
+            let name = attempt!(decode::<Name>(conn).and_then(appender_name));
+            let done = locked(engine, name, Pace::Long, change::regenerate).await;
+            done.map(|name| stored_as(engine, name))
         }
         Command::DELETE_FILE => {
-            let file = attempt!(decode::<FileRef>(conn));
-            attempt!(engine.check_group(&file.group));
-            let work = move |e: &Engine| delete::delete(e, file.name.as_bytes());
-            counted(engine, file.name, Op::DeleteCount, work).await.map(|()| empty())
+            let name = attempt!(file_name(engine, conn));
+            let done = locked(engine, name, Pace::Short, delete::delete).await;
+            counted(engine, Op::DeleteCount, done).map(|()| empty())
         }
         Command::SET_METADATA => {
             let head = attempt!(decode::<SetMetadata>(conn));
-            let work = move |e: &Engine| metadata::set(e, &head);
-            counted(engine, head_name(conn), Op::SetMetaCount, work).await.map(|()| empty())
+            attempt!(metadata::check(engine, &head));
+            let name = head.name;
+            let work = move |e: &Engine, name: &Name| metadata::set(e, name, &head);
+            let done = locked(engine, name, Pace::Long, work).await;
+            counted(engine, Op::SetMetaCount, done).map(|()| empty())
         }
         Command::GET_METADATA => {
-            let file = attempt!(decode::<FileRef>(conn));
-            attempt!(engine.check_group(&file.group));
-            let work = move |e: &Engine| metadata::get(e, file.name.as_bytes());
-            let items = counted(engine, file.name, Op::GetMetaCount, work).await;
-            items.map(|items| BytesMut::from(&items[..]))
+            let name = attempt!(file_name(engine, conn));
+            let items = on_lane(engine, name, Pace::Short, metadata::get).await;
+            counted(engine, Op::GetMetaCount, items).map(|items| BytesMut::from(&items[..]))
         }
         Command::QUERY_FILE_INFO => {
-            let file = attempt!(decode::<FileRef>(conn));
-            attempt!(engine.check_group(&file.group));
+            let name = attempt!(file_name(engine, conn));
             let (flags, peer) = (header.status.0, conn.peer());
-            let work =
-                move |e: &Engine| info::info(e, file.name.as_bytes(), flags, &peer.to_string());
-            on_lane(engine, file.name, work).await.map(|info| info.encode())
+            let reads = info::reads_content(engine, &name, flags);
+            let pace = if reads { Pace::Long } else { Pace::Short };
+            let work = move |e: &Engine, name: &Name| info::info(e, name, flags, &peer.to_string());
+            on_lane(engine, name, pace, work).await.map(|info| info.encode())
         }
         Command::CREATE_LINK => {
             let head = attempt!(decode::<CreateLink>(conn));
-            let (source, work) = (head.source, move |e: &Engine| link::create(e, &head));
-            let made = counted(engine, source, Op::CreateLinkCount, work).await;
-            made.map(|name| stored_as(engine, name))
+            let source = head.source;
+            let work = move |e: &Engine, _: &Name| link::create(e, &head);
+            let made = locked(engine, source, Pace::Short, work).await;
+            counted(engine, Op::CreateLinkCount, made).map(|name| stored_as(engine, name))
         }
         command => Err(refusal(command)),
     };
@@ -168,45 +186,90 @@ fn empty() -> BytesMut {
     BytesMut::new()
 }
 
-fn head_name(conn: &Conn) -> Name {
-    decode::<SetMetadata>(conn).map(|head| head.name).unwrap_or_default()
+/// The name in a request that consists of group and name.
+fn file_name(engine: &Engine, conn: &Conn) -> Done<Name> {
+    let file = decode::<FileRef>(conn)?;
+    engine.check_group(&file.group).map(|()| file.name)
+}
+
+/// Names of appender files have a least length on the wire (spec 01 §8.4).
+fn appender_name(name: Name) -> Done<Name> {
+    if name.len() >= APPENDER_NAME_LEN_MIN { Ok(name) } else { Err(Status::EINVAL) }
 }
 
 fn stored_as(engine: &Engine, name: Name) -> BytesMut {
     StoredAs { group: engine.identity.group, name }.encode()
 }
 
+fn counted<T>(engine: &Engine, op: Op, done: Done<T>) -> Done<T> {
+    engine.stats.count(op, 1, done.is_ok());
+    done
+}
+
+/// The one form of a name, whatever form it came in, and the lane of its store path.
+fn resolve<'e>(engine: &'e Engine, name: &Name) -> Done<(Name, &'e Lane)> {
+    let (logic, path) = engine.store.locate(name.as_bytes())?;
+    Ok((logic.canonical(), &path.lane))
+}
+
+/// How long work takes on a healthy disk.
+enum Pace {
+    /// It stays within the page cache.
+    Short,
+    /// It waits for the disk, or reads a file of any size.
+    Long,
+}
+
 /// Runs file work in the lane of the name's store path.
 async fn on_lane<T: Send + 'static>(
     engine: &Arc<Engine>,
     name: Name,
-    work: impl FnOnce(&Engine) -> Done<T> + Send + 'static,
+    pace: Pace,
+    work: impl FnOnce(&Engine, &Name) -> Done<T> + Send + 'static,
 ) -> Done<T> {
-    let (_, path) = engine.store.locate(name.as_bytes())?;
-    let for_work = engine.clone();
-    path.lane.run(move || work(&for_work)).await
+    let (name, lane) = resolve(engine, &name)?;
+    let engine = engine.clone();
+    match pace {
+        Pace::Short => lane.run(move || work(&engine, &name)).await,
+        Pace::Long => lane.run_long(move || work(&engine, &name)).await,
+    }
 }
 
 /// The same while nobody else changes the file.
 async fn locked<T: Send + 'static>(
     engine: &Arc<Engine>,
     name: Name,
-    work: impl FnOnce(&Engine) -> Done<T> + Send + 'static,
+    pace: Pace,
+    work: impl FnOnce(&Engine, &Name) -> Done<T> + Send + 'static,
 ) -> Done<T> {
-    let _guard = engine.locks.lock(name).await;
-    on_lane(engine, name, work).await
+    let (name, _) = resolve(engine, &name)?;
+    let guard = engine.locks.lock(name).await;
+    let work = move |engine: &Engine, name: &Name| {
+        let _held_to_the_end = guard;
+        work(engine, name)
+    };
+    on_lane(engine, name, pace, work).await
 }
 
-/// The same, counted.
-async fn counted<T: Send + 'static>(
-    engine: &Arc<Engine>,
-    name: Name,
-    op: Op,
-    work: impl FnOnce(&Engine) -> Done<T> + Send + 'static,
-) -> Done<T> {
-    let done = locked(engine, name, work).await;
-    engine.stats.count(op, 1, done.is_ok());
-    done
+/// Keeps the figures of free space fresh, which uploads are accepted by.
+fn look_at_space(engine: &Arc<Engine>) {
+    let now = engine.now();
+    for (index, path) in engine.store.paths().iter().enumerate() {
+        if !path.is_look_due(now) {
+            continue;
+        }
+        if let Some(_here) = path.lane.here() {
+            path.look(&*engine.disk);
+            continue;
+        }
+        // Nobody waits for a sick disk; the figures stay as they are meanwhile.
+        let engine = engine.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(path) = engine.store.paths().get(index) {
+                path.look(&*engine.disk);
+            }
+        });
+    }
 }
 
 async fn upload_file(
@@ -216,6 +279,7 @@ async fn upload_file(
     kind: NewKind,
 ) -> Handled {
     let head = attempt!(decode::<Upload>(conn));
+    look_at_space(engine);
     let accepted = upload::accept(engine, &head, request.content_len, kind);
     upload_content(engine, conn, accepted, request.content_len).await
 }
@@ -239,9 +303,11 @@ async fn upload_content(
         Ok(accepted) => upload_streamed(engine, conn, accepted).await?,
         Err(status) => Err(status),
     };
-    engine.stats.count(Op::UploadCount, 1, stored.is_ok());
-    engine.stats.count(Op::UploadBytes, content_len, stored.is_ok());
-    engine.stats.count(Op::FileWriteCount, 1, stored.is_ok());
+    let stats = &engine.stats;
+    stats.count(Op::UploadBytes, content_len, stored.is_ok());
+    stats.count(Op::FileOpenCount, 1, stored.is_ok());
+    stats.count(Op::FileWriteCount, 1, stored.is_ok());
+    let stored = counted(engine, Op::UploadCount, stored);
     Ok(stored.map(|name| Answer::Body(stored_as(engine, name))))
 }
 
@@ -255,7 +321,14 @@ async fn upload_streamed(
     let begun = lane.run(move || upload::Streamed::begin(for_work, accepted)).await;
     let mut streamed = attempt!(begun);
     while conn.content_left() > 0 {
-        let piece = conn.fill_content(BUFFER_LARGE_LEN).await?;
+        let piece = match conn.fill_content(BUFFER_LARGE_LEN).await {
+            Ok(piece) => piece,
+            Err(error) => {
+                // Cleaning up is file work, too.
+                lane.run(move || drop(streamed)).await;
+                return Err(error);
+            }
+        };
         let written = lane.run_with(piece, move |piece| streamed.write(piece).map(|()| streamed));
         streamed = attempt!(written.await);
     }
@@ -278,11 +351,13 @@ async fn write_content(
         None => (Op::AppendCount, Op::AppendBytes),
         Some(_) => (Op::ModifyCount, Op::ModifyBytes),
     };
+    let name = attempt!(appender_name(name));
     let written = write_locked(engine, conn, name, offset, len).await?;
-    engine.stats.count(count, 1, written.is_ok());
-    engine.stats.count(bytes, len, written.is_ok());
-    engine.stats.count(Op::FileWriteCount, 1, written.is_ok());
-    Ok(written.map(|()| Answer::Body(empty())))
+    let stats = &engine.stats;
+    stats.count(bytes, len, written.is_ok());
+    stats.count(Op::FileOpenCount, 1, written.is_ok());
+    stats.count(Op::FileWriteCount, 1, written.is_ok());
+    Ok(counted(engine, count, written).map(|()| Answer::Body(empty())))
 }
 
 async fn write_locked(
@@ -292,14 +367,14 @@ async fn write_locked(
     offset: Option<u64>,
     len: u64,
 ) -> Result<Done<()>, ConnError> {
-    let (_, path) = attempt!(engine.store.locate(name.as_bytes()));
+    let (name, lane) = attempt!(resolve(engine, &name));
     let for_work = engine.clone();
     if len <= BUFFER_LARGE_LEN as u64 {
         // Content that arrives slowly must not keep others from the file.
         let content = conn.whole_content().await?;
-        let _guard = engine.locks.lock(name).await;
-        let done = path.lane.run_with(content, move |content| {
-            let mut writing = change::Writing::begin(for_work, name, offset, len)?;
+        let guard = engine.locks.lock(name).await;
+        let done = lane.run_with(content, move |content| {
+            let mut writing = change::Writing::begin(for_work, &name, offset, len, guard)?;
             if content.is_empty() {
                 return Ok(());
             }
@@ -308,25 +383,30 @@ async fn write_locked(
         });
         return Ok(done.await);
     }
-    let _guard = engine.locks.lock(name).await;
-    let begun = path.lane.run(move || change::Writing::begin(for_work, name, offset, len)).await;
+    let guard = engine.locks.lock(name).await;
+    let begun = lane.run(move || change::Writing::begin(for_work, &name, offset, len, guard)).await;
     let mut writing = attempt!(begun);
     while conn.content_left() > 0 {
-        let piece = conn.fill_content(BUFFER_LARGE_LEN).await?;
-        let written =
-            path.lane.run_with(piece, move |piece| writing.write(piece).map(|()| writing));
+        let piece = match conn.fill_content(BUFFER_LARGE_LEN).await {
+            Ok(piece) => piece,
+            Err(error) => {
+                lane.run(move || drop(writing)).await;
+                return Err(error);
+            }
+        };
+        let written = lane.run_with(piece, move |piece| writing.write(piece).map(|()| writing));
         writing = attempt!(written.await);
     }
-    Ok(path.lane.run(move || writing.finish()).await)
+    Ok(lane.run(move || writing.finish()).await)
 }
 
 async fn download_file(engine: &Arc<Engine>, conn: &mut Conn, head: Download) -> Handled {
     let done = send_file(engine, conn, head).await?;
     let sent = *done.as_ref().unwrap_or(&0);
-    engine.stats.count(Op::DownloadCount, 1, done.is_ok());
     engine.stats.count(Op::DownloadBytes, sent, done.is_ok());
+    engine.stats.count(Op::FileOpenCount, 1, done.is_ok());
     engine.stats.count(Op::FileReadCount, 1, done.is_ok());
-    Ok(done.map(|_| Answer::Sent))
+    Ok(counted(engine, Op::DownloadCount, done).map(|_| Answer::Sent))
 }
 
 /// Sends the range; an error is only a status while nothing has been sent.
@@ -335,24 +415,16 @@ async fn send_file(
     conn: &mut Conn,
     head: Download,
 ) -> Result<Done<u64>, ConnError> {
-    let (_, path) = attempt!(engine.store.locate(head.name.as_bytes()));
+    let (name, lane) = attempt!(resolve(engine, &head.name));
     let for_work = engine.clone();
     let buffers = conn.buffers().clone();
     let pool = buffers.clone();
-    let name = head.name;
     // Opening and reading the first piece are one visit to the lane.
-    let opened = path.lane.run(move || {
-        let opened = download::open(&for_work, &head)?;
-        let len = usize::try_from(opened.len).unwrap_or(usize::MAX).min(BUFFER_LARGE_LEN);
-        let mut buffer = pool.take(len);
-        let piece = buffer.get_mut(..len).unwrap_or_default();
-        download::read(&opened, 0, piece)?;
-        if let Some(crc32) = opened.crc32.filter(|_| opened.len == len as u64)
-            && !download::is_intact(&for_work, name.as_bytes(), crc32, piece)
-        {
-            return Err(Status::EIO);
-        }
-        Ok((opened, buffer, len))
+    let opened = lane.run(move || {
+        download::begin(&for_work, &head, |len| {
+            let len = usize::try_from(len).unwrap_or(usize::MAX).min(BUFFER_LARGE_LEN);
+            (pool.take(len), len)
+        })
     });
     let (mut opened, mut buffer, mut len) = attempt!(opened.await);
     let total = opened.len;
@@ -360,7 +432,7 @@ async fn send_file(
     conn.reply_start(total, buffer.get(..len).unwrap_or_default()).await?;
     while sent < total {
         len = usize::try_from(total - sent).unwrap_or(usize::MAX).min(BUFFER_LARGE_LEN);
-        let read = path.lane.run(move || {
+        let read = lane.run(move || {
             let piece = buffer.get_mut(..len).unwrap_or_default();
             let done = download::read(&opened, sent, piece);
             (opened, buffer, done)
@@ -369,7 +441,6 @@ async fn send_file(
         (opened, buffer, done) = read.await;
         if let Err(status) = done {
             // Too late for a status: closing tells the client that the rest does not come.
-            let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
             return Err(std::io::Error::other(format!("reading {name}: status {status}")).into());
         }
         conn.send(buffer.get(..len).unwrap_or_default()).await?;

@@ -34,6 +34,7 @@ pub enum Op {
 const FIRST_PAIR: usize = 3;
 const COUNT: usize = StorageStats::NAMES.len();
 const LAST_SOURCE_UPDATE: usize = COUNT - 4;
+const LAST_SYNC_UPDATE: usize = COUNT - 3;
 
 /// Keys of `storage_stat.dat` in its order: the two times stand in the middle, for history's sake.
 fn file_keys() -> impl Iterator<Item = &'static str> {
@@ -108,6 +109,13 @@ impl Stats {
         }
     }
 
+    /// Notes that another storage changed something here.
+    pub fn sync_update(&self, now: i64) {
+        if let Some(value) = self.values.get(LAST_SYNC_UPDATE) {
+            value.store(now, Ordering::Relaxed);
+        }
+    }
+
     /// Raised by every change.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
@@ -164,8 +172,11 @@ mod tests {
         assert_eq!(stats.to_text(distribution), golden);
         stats.count(Op::UploadBytes, 10, true);
         stats.count(Op::FileWriteCount, 1, false);
+        stats.source_update(5);
+        stats.sync_update(6);
         let snapshot = stats.snapshot();
         assert_eq!(snapshot.total_upload_bytes, 3022);
+        assert_eq!((snapshot.last_source_update, snapshot.last_sync_update), (5, 6));
         assert_eq!((snapshot.total_file_write_count, snapshot.success_file_write_count), (13, 12));
     }
 }

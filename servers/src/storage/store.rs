@@ -2,18 +2,25 @@
 
 use super::config::StorePathConfig;
 use super::disk::Disk;
-use super::lane::Lane;
+use super::lane::{Inline, Lane};
 use fdfs_core::config::Reserved;
 use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::Status;
 use fdfs_core::protocol::cluster::DiskSpace;
 use fdfs_core::protocol::storage::ANY_STORE_PATH;
+use rustix::fs::mkdirat;
+use rustix::io::Errno;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// Beginning of the names of files under way; removed at start.
 const TEMP_PREFIX: &str = ".fdfs-";
+
+/// Permission bits of directories, as the original gives them.
+const DIR_MODE: u32 = 0o755;
 
 /// One store path.
 #[derive(Debug)]
@@ -22,11 +29,13 @@ pub struct StorePath {
     data: PathBuf,
     read_only: bool,
     /// Where its file work runs.
-    pub lane: Lane,
+    pub(super) lane: Lane,
     total_mb: AtomicI64,
     free_mb: AtomicI64,
     /// The second in which the space was last looked at.
     looked_at: AtomicI64,
+    /// Whether somebody is looking now: a dead disk must not collect threads that do.
+    looking: AtomicBool,
 }
 
 impl StorePath {
@@ -40,18 +49,40 @@ impl StorePath {
         &self.data
     }
 
-    /// Total and free MiB, at most a second old.
-    pub fn space(&self, disk: &dyn Disk, now: i64) -> DiskSpace {
-        if self.looked_at.swap(now, Ordering::Relaxed) != now
-            && let Ok((total_mb, free_mb)) = disk.space(&self.root)
+    /// Whether the caller should look at the space now: once a second, and one caller at a time.
+    pub(super) fn is_look_due(&self, now: i64) -> bool {
+        if self.looked_at.load(Ordering::Relaxed) == now
+            || self.looking.swap(true, Ordering::Relaxed)
         {
+            return false;
+        }
+        self.looked_at.store(now, Ordering::Relaxed);
+        true
+    }
+
+    /// Looks at the space; may hang on a sick disk.
+    pub(super) fn look(&self, disk: &dyn Disk) {
+        if let Ok((total_mb, free_mb)) = disk.space(&self.root) {
             self.total_mb.store(total_mb, Ordering::Relaxed);
             self.free_mb.store(free_mb, Ordering::Relaxed);
         }
+        self.looking.store(false, Ordering::Relaxed);
+    }
+
+    /// Total and free MiB as last seen.
+    fn known_space(&self) -> DiskSpace {
         DiskSpace {
             total_mb: self.total_mb.load(Ordering::Relaxed),
             free_mb: self.free_mb.load(Ordering::Relaxed),
         }
+    }
+
+    /// Total and free MiB, at most a second old.
+    pub fn space(&self, disk: &dyn Disk, now: i64) -> DiskSpace {
+        if self.is_look_due(now) {
+            self.look(disk);
+        }
+        self.known_space()
     }
 }
 
@@ -70,24 +101,34 @@ impl Store {
         configs: &[StorePathConfig],
         subdir_count: usize,
         threads: usize,
+        disk: &dyn Disk,
     ) -> io::Result<Self> {
+        let inline = Arc::new(Inline::new());
         let mut paths = Vec::new();
         for config in configs {
+            if !config.path.is_dir() {
+                // Making it would fill the disk below a mount that is missing.
+                let text = format!("store path {} does not exist", config.path.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            }
             let data = config.path.join("data");
             make_directories(&data, subdir_count).map_err(|error| {
                 let text = format!("cannot prepare store path {}: {error}", config.path.display());
                 io::Error::new(error.kind(), text)
             })?;
             remove_temporaries(&data)?;
-            paths.push(StorePath {
+            let path = StorePath {
                 root: config.path.clone(),
                 data,
                 read_only: config.read_only,
-                lane: Lane::new(threads),
+                lane: Lane::new(threads, inline.clone()),
                 total_mb: AtomicI64::new(0),
                 free_mb: AtomicI64::new(0),
                 looked_at: AtomicI64::new(i64::MIN),
-            });
+                looking: AtomicBool::new(false),
+            };
+            path.look(disk);
+            paths.push(path);
         }
         Ok(Self { paths, next_path: AtomicUsize::new(0), temp_seq: AtomicU64::new(0) })
     }
@@ -121,17 +162,10 @@ impl Store {
     }
 
     /// Whether `size` more bytes leave the store path its share of the reserved space.
-    pub fn has_room(
-        &self,
-        path: &StorePath,
-        size: u64,
-        reserved: Reserved,
-        disk: &dyn Disk,
-        now: i64,
-    ) -> bool {
+    pub fn has_room(&self, path: &StorePath, size: u64, reserved: Reserved) -> bool {
         let size_mb = i64::try_from(size >> 20).unwrap_or(i64::MAX);
         let count = i64::try_from(self.paths.len()).unwrap_or(i64::MAX);
-        let space = path.space(disk, now);
+        let space = path.known_space();
         reserved.allows(space.total_mb, space.free_mb.saturating_sub(size_mb), count)
     }
 
@@ -143,10 +177,8 @@ impl Store {
         size: u64,
         reserved: Reserved,
         by_space: bool,
-        disk: &dyn Disk,
-        now: i64,
     ) -> Result<u8, Status> {
-        let fits = |path: &StorePath| self.has_room(path, size, reserved, disk, now);
+        let fits = |path: &StorePath| self.has_room(path, size, reserved);
         if wanted != ANY_STORE_PATH {
             let path = self.path(wanted)?;
             if !path.read_only {
@@ -155,7 +187,7 @@ impl Store {
         }
         let usable = |at: &usize| self.paths.get(*at).is_some_and(|p| !p.read_only && fits(p));
         let found = if by_space {
-            let free = |at: &usize| self.paths.get(*at).map(|path| path.space(disk, now).free_mb);
+            let free = |at: &usize| self.paths.get(*at).map(|path| path.known_space().free_mb);
             (0..self.paths.len()).filter(usable).max_by_key(free)
         } else {
             let start = self.next_path.fetch_add(1, Ordering::Relaxed) % self.paths.len().max(1);
@@ -172,12 +204,19 @@ fn make_directories(data: &Path, subdir_count: usize) -> io::Result<()> {
     if dir(0, 0).is_dir() && dir(last, last).is_dir() {
         return Ok(());
     }
-    for high in 0..subdir_count {
-        for low in 0..subdir_count {
-            std::fs::create_dir_all(dir(high, low))?;
-        }
-    }
-    Ok(())
+    std::fs::create_dir_all(data)?;
+    let level = |parent: &Path, make: &dyn Fn(&File, &str) -> io::Result<()>| {
+        let parent = File::open(parent)?;
+        (0..subdir_count).try_for_each(|index| make(&parent, &format!("{index:02X}")))
+    };
+    let make = |parent: &File, name: &str| match mkdirat(parent, name, DIR_MODE.into()) {
+        Err(Errno::EXIST) => Ok(()),
+        made => Ok(made?),
+    };
+    level(data, &|parent, name| {
+        make(parent, name)?;
+        level(&data.join(name), &make)
+    })
 }
 
 fn remove_temporaries(data: &Path) -> io::Result<()> {

@@ -1,70 +1,78 @@
 //! Changing appender files in place (spec 01 §8.4 to §8.7). The caller holds the file's lock.
 
-use super::{Done, existing, status};
-use crate::storage::binlog::Operation;
+use super::{Done, NAME_TRIES, existing, record_with, status};
+use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::DiskFile;
 use crate::storage::engine::Engine;
+use crate::storage::locks::FileGuard;
 use crate::storage::names::{Names, NewKind};
-use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::{Name, Status};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Shortest logic name of an appender file.
-const APPENDER_NAME_LEN_MIN: usize = 44;
 /// Bytes read at a time for a checksum.
 const READ_LEN: usize = 256 * 1024;
-/// Names drawn until one is free.
-const NAME_TRIES: usize = 10;
 
 /// Finds the appender file with this name, and its size.
-fn appender(engine: &Engine, name: &[u8]) -> Done<(PathBuf, u64)> {
-    if name.len() < APPENDER_NAME_LEN_MIN {
-        return Err(Status::EINVAL);
-    }
-    let (logic, _) = engine.store.locate(name)?;
+fn appender(engine: &Engine, name: &Name) -> Done<(PathBuf, u64)> {
+    let (logic, _) = engine.store.locate(name.as_bytes())?;
     let path = engine.store.file(&logic)?;
     let stat = existing(engine, &path)?;
     if !stat.is_file || !logic.has_appender_mark() {
         return Err(Status::EINVAL);
     }
+    engine.check_room()?;
     Ok((path, stat.size))
 }
 
 /// Content on its way into an appender file. Dropped before it is finished, an append is cut off
-/// again; a modification stays as far as it came, as in the original.
+/// again; a modification stays as far as it came, as in the original, and is recorded so.
 #[derive(Debug)]
 pub(in crate::storage) struct Writing {
     engine: Arc<Engine>,
-    name: Name,
     file: Box<dyn DiskFile>,
+    name: Name,
     operation: Operation,
-    old_size: u64,
+    record: Record,
     start: u64,
     len: u64,
     written: u64,
     finished: bool,
+    /// Held until the last byte is where it belongs, whatever becomes of the connection.
+    _guard: FileGuard,
 }
 
 impl Writing {
     /// Begins an append of `len` bytes, or with an offset a modification.
     pub(in crate::storage) fn begin(
         engine: Arc<Engine>,
-        name: Name,
+        name: &Name,
         offset: Option<u64>,
         len: u64,
+        guard: FileGuard,
     ) -> Done<Self> {
-        let (path, old_size) = appender(&engine, name.as_bytes())?;
+        let (path, old_size) = appender(&engine, name)?;
         let (operation, start) = match offset {
             None => (Operation::Append, old_size),
             Some(offset) if offset <= old_size => (Operation::Modify, offset),
             Some(_) => return Err(Status::EINVAL),
         };
         start.checked_add(len).and_then(|end| i64::try_from(end).ok()).ok_or(Status::EINVAL)?;
+        let record = record_with(operation, name, format_args!("{start} {len}"))?;
         let file = engine.disk.open_write(&path).map_err(status)?;
-        let (written, finished) = (0, false);
-        Ok(Self { engine, name, file, operation, old_size, start, len, written, finished })
+        Ok(Self {
+            engine,
+            file,
+            name: *name,
+            operation,
+            record,
+            start,
+            len,
+            written: 0,
+            finished: false,
+            _guard: guard,
+        })
     }
 
     /// Adds a piece.
@@ -80,8 +88,7 @@ impl Writing {
             return Err(Status::EIO);
         }
         let time = self.file.stat().map_err(status)?.modified;
-        let extra = format_args!("{} {}", self.start, self.len);
-        self.engine.record(time, self.operation, self.name.as_bytes(), extra)?;
+        self.engine.record(time, &[self.record])?;
         self.finished = true;
         Ok(())
     }
@@ -89,46 +96,53 @@ impl Writing {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        if self.finished || self.operation != Operation::Append {
+        if self.finished || self.len == 0 {
             return;
         }
-        if let Err(error) = self.file.set_len(self.old_size) {
-            tracing::error!(%error, name = %self.name, "cannot cut off an unfinished append");
+        let undone = match self.operation {
+            Operation::Append => self.file.set_len(self.start).map_err(status),
+            // What a modification has overwritten is lost; the other storages must get the same.
+            _ if self.written > 0 => {
+                let extra = format_args!("{} {}", self.start, self.written);
+                record_with(self.operation, &self.name, extra)
+                    .and_then(|record| self.engine.record(self.engine.now(), &[record]))
+            }
+            _ => Ok(()),
+        };
+        if let Err(status) = undone {
+            tracing::error!(name = %self.name, %status, "cannot undo an unfinished change");
         }
     }
 }
 
 /// Sets the size of an appender file.
-pub(in crate::storage) fn truncate(engine: &Engine, name: &[u8], size: i64) -> Done<()> {
-    let size = u64::try_from(size).map_err(|_| Status::EINVAL)?;
+pub(in crate::storage) fn truncate(engine: &Engine, name: &Name, size: u64) -> Done<()> {
     let (path, old_size) = appender(engine, name)?;
     if size == old_size {
         return Ok(());
     }
-    let mut file = engine.disk.open_write(&path).map_err(status)?;
+    let record = record_with(Operation::Truncate, name, format_args!("{old_size} {size}"))?;
+    let file = engine.disk.open_write(&path).map_err(status)?;
     file.set_len(size).map_err(status)?;
     let time = file.stat().map_err(status)?.modified;
-    engine.record(time, Operation::Truncate, name, format_args!("{old_size} {size}"))
+    engine.record(time, &[record])
 }
 
 /// Turns an appender file into a normal one under a new name.
-pub(in crate::storage) fn regenerate(engine: &Engine, name: &[u8]) -> Done<Name> {
+pub(in crate::storage) fn regenerate(engine: &Engine, name: &Name) -> Done<Name> {
     let (path, _) = appender(engine, name)?;
-    let (logic, _) = engine.store.locate(name)?;
-    let file = engine.disk.open_read(&path).map_err(status)?;
-    let (crc32, size) = checksum(&*file)?;
-    drop(file);
+    let (logic, _) = engine.store.locate(name.as_bytes())?;
+    let (crc32, size) = checksum(&*engine.disk.open_read(&path).map_err(status)?)?;
     let tail = logic.tail().try_into().map_err(|_| Status::EINVAL)?;
     let place = Names::place_of(logic.store_path(), logic.directories(), tail);
     let now = engine.now();
     for _ in 0..NAME_TRIES {
         let new_name = engine.names.name(&place, NewKind::Normal, size, crc32, now);
-        let new_path = engine.file(new_name.as_bytes())?;
+        let record = record_with(Operation::Rename, &new_name, format_args!("{name}"))?;
+        let new_path = engine.file(&new_name)?;
         match engine.disk.publish(&path, &new_path) {
             Ok(()) => {
-                let old = LogicName::parse(name).map_err(|_| Status::EINVAL)?;
-                let extra = format_args!("{}", old.canonical());
-                let recorded = engine.record(now, Operation::Rename, new_name.as_bytes(), extra);
+                let recorded = engine.record(now, &[record]);
                 if recorded.is_err()
                     && let Err(error) = engine.disk.publish(&new_path, &path)
                 {

@@ -3,10 +3,9 @@
 use super::{Done, status};
 use crate::storage::disk::DiskFile;
 use crate::storage::engine::Engine;
-use fdfs_core::file_id::Kind;
+use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::Status;
 use fdfs_core::protocol::storage::Download;
-use std::io;
 
 /// A file opened for reading a range of it.
 #[derive(Debug)]
@@ -23,18 +22,14 @@ pub(in crate::storage) struct Opened {
 
 /// Opens a file. Ranges are those of HTTP: they must begin within the file and are cut at its end;
 /// an empty file has the one empty range, which the original refuses (spec 01 §8.9).
-pub(in crate::storage) fn open(engine: &Engine, request: &Download) -> Done<Opened> {
+fn open(engine: &Engine, request: &Download) -> Done<Opened> {
     engine.check_group(&request.group)?;
     let (Ok(start), Ok(wanted)) = (u64::try_from(request.offset), u64::try_from(request.len))
     else {
         return Err(Status::EINVAL);
     };
     let (name, _) = engine.store.locate(request.name.as_bytes())?;
-    let file = match engine.disk.open_read(&engine.store.file(&name)?) {
-        Ok(file) => file,
-        Err(error) if error.raw_os_error() == Some(20) => return Err(Status::ENOENT),
-        Err(error) => return Err(status(error)),
-    };
+    let file = engine.disk.open_read(&engine.store.file(&name)?).map_err(status)?;
     let stat = file.stat().map_err(status)?;
     if !stat.is_file {
         return Err(Status::EISDIR);
@@ -53,6 +48,26 @@ pub(in crate::storage) fn open(engine: &Engine, request: &Download) -> Done<Open
     Ok(Opened { file, start, len, crc32 })
 }
 
+/// Opens a file and fills the buffer that `take` gives with the beginning of the range; tells how
+/// much that is. A small file read whole must be what its name says.
+pub(in crate::storage) fn begin(
+    engine: &Engine,
+    request: &Download,
+    take: impl FnOnce(u64) -> (Box<[u8]>, usize),
+) -> Done<(Opened, Box<[u8]>, usize)> {
+    let opened = open(engine, request)?;
+    let (mut buffer, len) = take(opened.len);
+    let piece = buffer.get_mut(..len).unwrap_or_default();
+    read(&opened, 0, piece)?;
+    if let Some(crc32) = opened.crc32.filter(|_| opened.len == len as u64) {
+        let (name, _) = engine.store.locate(request.name.as_bytes())?;
+        if !is_intact(engine, &name, crc32, piece) {
+            return Err(Status::EIO);
+        }
+    }
+    Ok((opened, buffer, len))
+}
+
 /// Reads a piece of an opened file; all of it is there, or it is an error.
 pub(in crate::storage) fn read(opened: &Opened, at: u64, buffer: &mut [u8]) -> Done<()> {
     let read = opened.file.read_at(buffer, opened.start + at).map_err(status)?;
@@ -63,17 +78,17 @@ pub(in crate::storage) fn read(opened: &Opened, at: u64, buffer: &mut [u8]) -> D
 /// never wrong content; the names of links say nothing about what they link to.
 pub(in crate::storage) fn is_intact(
     engine: &Engine,
-    name: &[u8],
+    name: &LogicName<'_>,
     expected: u32,
     content: &[u8],
 ) -> bool {
     if crc32fast::hash(content) == expected {
         return true;
     }
-    let path = engine.file(name).map_err(|_| io::Error::from(io::ErrorKind::NotFound));
-    let is_link = path.and_then(|path| engine.disk.lstat(&path)).is_ok_and(|stat| stat.is_link);
+    let path = engine.store.file(name);
+    let is_link = path.is_ok_and(|path| engine.disk.lstat(&path).is_ok_and(|stat| stat.is_link));
     if !is_link {
-        tracing::error!(name = %String::from_utf8_lossy(name), "stored file is damaged");
+        tracing::error!(name = %name.canonical(), "stored file is damaged");
     }
     is_link
 }

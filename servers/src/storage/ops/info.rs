@@ -4,21 +4,27 @@ use super::{Done, change::checksum, existing, status};
 use crate::storage::engine::Engine;
 use fdfs_core::config::choose_for_peer;
 use fdfs_core::file_id::{Kind, Source};
-use fdfs_core::protocol::Status;
 use fdfs_core::protocol::address::Ip;
 use fdfs_core::protocol::storage::{FileInfo, INFO_WITHOUT_CRC};
+use fdfs_core::protocol::{Name, Status};
 
 /// Shortest logic name that holds a stamp.
 const NAME_LEN_MIN: usize = 37;
 
+/// Whether an answer takes reading the whole file: the names of these say nothing of their content.
+pub(in crate::storage) fn reads_content(engine: &Engine, name: &Name, flags: u8) -> bool {
+    let named = engine.store.locate(name.as_bytes()).map(|(name, _)| name.kind());
+    flags & INFO_WITHOUT_CRC == 0 && matches!(named, Ok(Kind::Appender | Kind::Slave))
+}
+
 /// Looks at a file; `flags` stand in the status byte of the request's header.
 pub(in crate::storage) fn info(
     engine: &Engine,
-    name: &[u8],
+    name: &Name,
     flags: u8,
     peer: &str,
 ) -> Done<FileInfo> {
-    let (logic, _) = engine.store.locate(name)?;
+    let (logic, _) = engine.store.locate(name.as_bytes())?;
     let path = engine.store.file(&logic)?;
     let own = existing(engine, &path)?;
     if !own.is_file && !own.is_link {
@@ -29,10 +35,10 @@ pub(in crate::storage) fn info(
     let stat = if own.is_link { engine.disk.stat(&path).map_err(status)? } else { own };
     let crc32 = match logic.kind() {
         Kind::Normal | Kind::Trunk => stamp.crc32,
-        Kind::Appender | Kind::Slave if flags & INFO_WITHOUT_CRC != 0 => 0,
-        Kind::Appender | Kind::Slave => {
+        _ if reads_content(engine, name, flags) => {
             checksum(&*engine.disk.open_read(&path).map_err(status)?)?.0
         }
+        Kind::Appender | Kind::Slave => 0,
     };
     let source_ip = match stamp.source {
         Source::Ip(ip) => ip.to_string(),

@@ -1,6 +1,6 @@
 //! Making links to stored files (spec 01 §8.14).
 
-use super::{Done, existing, status};
+use super::{Done, NAME_TRIES, existing, record_with, status};
 use crate::storage::binlog::Operation;
 use crate::storage::engine::Engine;
 use crate::storage::names::NewKind;
@@ -8,12 +8,9 @@ use fdfs_core::file_id::generate::is_ext;
 use fdfs_core::file_id::slave::slave_name;
 use fdfs_core::protocol::storage::CreateLink;
 use fdfs_core::protocol::{Name, Status};
-use std::io;
 
 /// Longest names and signature together.
 const TEXTS_LEN_MAX: usize = 256;
-/// Names drawn until one is free.
-const NAME_TRIES: usize = 10;
 
 /// Makes a link under a fresh name, or under the slave name of a master.
 pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<Name> {
@@ -32,18 +29,14 @@ pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<
     if !stat.is_file {
         return Err(Status::EINVAL);
     }
+    engine.check_room()?;
     let now = engine.now();
     let link = |name: Name| {
-        let path = engine.file(name.as_bytes())?;
-        match engine.disk.symlink(&source_path, &path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Status::EEXIST);
-            }
-            Err(error) => return Err(status(error)),
-        }
-        let extra = format_args!("{}", source_name.canonical());
-        let recorded = engine.record(now, Operation::Link, name.as_bytes(), extra);
+        let target = source_name.canonical();
+        let record = record_with(Operation::Link, &name, format_args!("{target}"))?;
+        let path = engine.file(&name)?;
+        engine.disk.symlink(&source_path, &path).map_err(status)?;
+        let recorded = engine.record(now, &[record]);
         if recorded.is_err() {
             engine.undo(&path);
         }
@@ -55,7 +48,8 @@ pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<
             return Err(Status::EINVAL);
         }
         let (prefix, ext) = (request.prefix.as_bytes(), request.ext.as_bytes());
-        return link(slave_name(master, prefix, ext).map_err(|_| Status::EINVAL)?);
+        let name = slave_name(master_name.canonical().as_bytes(), prefix, ext);
+        return link(name.map_err(|_| Status::EINVAL)?);
     }
     let place = engine.names.place(source_name.store_path(), request.ext, now);
     for _ in 0..NAME_TRIES {

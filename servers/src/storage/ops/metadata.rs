@@ -1,7 +1,7 @@
 //! Metadata of files (spec 01 §8.10, §8.11; 04 §A.9). The caller holds the file's lock.
 
 use super::{Done, existing, status};
-use crate::storage::binlog::Operation;
+use crate::storage::binlog::{Operation, Record};
 use crate::storage::engine::Engine;
 use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::meta::{merge, normalize};
@@ -14,14 +14,13 @@ use std::path::{Path, PathBuf};
 const FILE_LEN_MAX: u64 = 16 << 20;
 
 fn file_of(engine: &Engine, name: &LogicName<'_>) -> Done<PathBuf> {
-    let mut path = engine.store.file(name)?.into_os_string();
-    path.push("-m");
-    Ok(path.into())
+    Ok(engine.store.path(name.store_path())?.data().join(name.metadata_name().to_string()))
 }
 
-/// The name of the metadata in the binlog.
-fn record_name(name: &LogicName<'_>) -> Done<Name> {
-    Name::new(&[name.as_bytes(), b"-m"].concat()).ok_or(Status::EINVAL)
+/// The name of the metadata in the binlog; `None` when it is too long for one, so that such a file
+/// has no metadata.
+fn record_name(name: &LogicName<'_>) -> Option<Name> {
+    Name::concat(&[name.canonical().as_bytes(), b"-m"])
 }
 
 fn read(engine: &Engine, path: &Path) -> Done<Option<Vec<u8>>> {
@@ -42,46 +41,55 @@ fn read(engine: &Engine, path: &Path) -> Done<Option<Vec<u8>>> {
 }
 
 /// The stored items of a file.
-pub(in crate::storage) fn get(engine: &Engine, name: &[u8]) -> Done<Vec<u8>> {
-    let (logic, _) = engine.store.locate(name)?;
+pub(in crate::storage) fn get(engine: &Engine, name: &Name) -> Done<Vec<u8>> {
+    let (logic, _) = engine.store.locate(name.as_bytes())?;
     existing(engine, &engine.store.file(&logic)?)?;
     read(engine, &file_of(engine, &logic)?)?.ok_or(Status::ENOENT)
 }
 
 /// Replaces or merges the items of a file.
-pub(in crate::storage) fn set(engine: &Engine, request: &SetMetadata) -> Done<()> {
-    if !matches!(request.flag, META_OVERWRITE | META_MERGE) || request.name.is_empty() {
-        return Err(Status::EINVAL);
-    }
-    engine.check_group(&request.group)?;
-    let (logic, _) = engine.store.locate(request.name.as_bytes())?;
+pub(in crate::storage) fn set(engine: &Engine, name: &Name, request: &SetMetadata) -> Done<()> {
+    let (logic, _) = engine.store.locate(name.as_bytes())?;
+    let record_name = record_name(&logic).ok_or(Status::EINVAL)?;
     existing(engine, &engine.store.file(&logic)?)?;
     let now = engine.now();
     let items = request.items.as_bytes();
+    let merges = request.flag == META_MERGE;
     if items.is_empty() {
-        return match request.flag {
-            META_OVERWRITE => remove(engine, &logic, now).map(|_| ()),
-            _ => Ok(()),
-        };
+        return if merges { Ok(()) } else { remove(engine, &logic, now).map(|_| ()) };
     }
+    engine.check_room()?;
     let path = file_of(engine, &logic)?;
-    let old = match request.flag {
-        META_MERGE => read(engine, &path)?,
-        _ => existing(engine, &path).is_ok().then(Vec::new),
+    let old = if merges {
+        read(engine, &path)?
+    } else {
+        match existing(engine, &path) {
+            Ok(_) => Some(Vec::new()),
+            Err(Status::ENOENT) => None,
+            Err(error) => return Err(error),
+        }
     };
     let new = match &old {
-        Some(old) if request.flag == META_MERGE => merge(old, items),
+        Some(old) if merges => merge(old, items),
         _ => normalize(items),
     };
     write(engine, &logic, &path, &new)?;
     let operation = if old.is_some() { Operation::Update } else { Operation::Create };
-    engine.record(now, operation, record_name(&logic)?.as_bytes(), format_args!(""))
+    engine.record(now, &[Record::new(operation, &record_name)])
+}
+
+/// Checks what the name has no part in.
+pub(in crate::storage) fn check(engine: &Engine, request: &SetMetadata) -> Done<()> {
+    match request.flag {
+        META_OVERWRITE | META_MERGE => engine.check_group(&request.group),
+        _ => Err(Status::EINVAL),
+    }
 }
 
 /// Writes beside, makes durable, and puts in place: a crash leaves the old items or the new.
 fn write(engine: &Engine, name: &LogicName<'_>, path: &Path, items: &[u8]) -> Done<()> {
     let temporary = engine.store.temporary(name.store_path())?;
-    let mut file = engine.disk.create_new(&temporary).map_err(status)?;
+    let file = engine.disk.create_new(&temporary).map_err(status)?;
     let written = file
         .write_at(items, 0)
         .and_then(|()| file.sync())
@@ -94,10 +102,10 @@ fn write(engine: &Engine, name: &LogicName<'_>, path: &Path, items: &[u8]) -> Do
 
 /// Removes the items of a file; `false` when there were none.
 pub(in crate::storage) fn remove(engine: &Engine, name: &LogicName<'_>, now: i64) -> Done<bool> {
+    let Some(record_name) = record_name(name) else { return Ok(false) };
     match engine.disk.remove(&file_of(engine, name)?) {
         Ok(()) => {
-            let record = record_name(name)?;
-            engine.record(now, Operation::Delete, record.as_bytes(), format_args!(""))?;
+            engine.record(now, &[Record::new(Operation::Delete, &record_name)])?;
             Ok(true)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

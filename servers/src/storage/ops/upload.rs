@@ -5,8 +5,8 @@
 //! end. Either way the name appears only on a whole file, and the binlog knows it before the
 //! client does.
 
-use super::{Done, existing, status};
-use crate::storage::binlog::Operation;
+use super::{Done, NAME_TRIES, existing, record_with, status};
+use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::DiskFile;
 use crate::storage::engine::Engine;
 use crate::storage::names::{NewKind, Place};
@@ -14,12 +14,10 @@ use fdfs_core::file_id::generate::is_ext;
 use fdfs_core::file_id::slave::slave_name;
 use fdfs_core::protocol::storage::{ANY_STORE_PATH, Upload, UploadSlave};
 use fdfs_core::protocol::{Name, Status};
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Names drawn until one is free (spec 02 §6).
-const NAME_TRIES: usize = 10;
 
 /// What a new file will be called.
 #[derive(Debug, Clone, Copy)]
@@ -68,24 +66,29 @@ pub(in crate::storage) fn accept_slave(
     if request.prefix.is_empty() {
         return Err(Status::EINVAL);
     }
-    let (master, _) = engine.store.locate(request.master.as_bytes())?;
+    let (master, path) = engine.store.locate(request.master.as_bytes())?;
     let (prefix, ext) = (request.prefix.as_bytes(), request.ext.as_bytes());
-    let slave = slave_name(master.as_bytes(), prefix, ext).map_err(|_| Status::EINVAL)?;
+    let slave = slave_name(master.canonical().as_bytes(), prefix, ext);
+    let slave = slave.map_err(|_| Status::EINVAL)?;
     existing(engine, &engine.store.file(&master)?)?;
-    match existing(engine, &engine.file(slave.as_bytes())?) {
+    match existing(engine, &engine.file(&slave)?) {
         Err(Status::ENOENT) => {}
         Ok(_) => return Err(Status::EEXIST),
         Err(error) => return Err(error),
     }
     // A slave's name says which store path it is in, so there is no choice, only room or none.
-    let store_path = master.store_path();
-    let (path, reserved) = (engine.store.path(store_path)?, engine.params.reserved_storage_space);
-    if !engine.store.has_room(path, size, reserved, &*engine.disk, engine.now()) {
+    if !engine.store.has_room(path, size, engine.params.reserved_storage_space) {
         return Err(Status::ENOSPC);
     }
+    engine.check_room()?;
+    let store_path = master.store_path();
     let target = if engine.params.store_slave_file_use_link {
         let ext = fdfs_core::protocol::Ext::truncated(ext.strip_prefix(b".").unwrap_or(ext));
-        Target::SlaveLink(slave, engine.names.place(store_path, ext, engine.now()))
+        let place = engine.names.place(store_path, ext, engine.now());
+        // Both names must fit a record, which is known of any name for that place.
+        let sample = engine.names.name(&place, NewKind::Normal, size, 0, 0);
+        record_with(Operation::Link, &slave, format_args!("{sample}"))?;
+        Target::SlaveLink(slave, place)
     } else {
         Target::Slave(slave)
     };
@@ -103,23 +106,35 @@ fn choose_path(engine: &Engine, wanted: u8, size: u64) -> Done<u8> {
     }
     let reserved = engine.params.reserved_storage_space;
     let by_space = engine.params.store_path == 2;
-    engine.store.choose(wanted, size, reserved, by_space, &*engine.disk, engine.now())
+    let chosen = engine.store.choose(wanted, size, reserved, by_space)?;
+    engine.check_room().map(|()| chosen)
 }
 
 /// Stores content that has arrived whole.
 pub(in crate::storage) fn store_whole(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     accepted: &Accepted,
     content: &[u8],
 ) -> Done<Name> {
+    if matches!(accepted.target, Target::Slave(_)) {
+        // Anybody can guess its name, so it must not be there before its content is.
+        let mut streamed = Streamed::begin(engine.clone(), *accepted)?;
+        streamed.write(content)?;
+        return streamed.finish();
+    }
     let crc32 = crc32fast::hash(content);
     let now = engine.now();
     with_name(engine, accepted, crc32, now, |path| {
-        let mut file = engine.disk.create_new(path)?;
+        let file = engine.disk.create_new(path)?;
         let written = match content {
             [] => Ok(()),
             content => file.write_at(content, 0),
         };
+        // The time in the name is that of the file, also when a second ends between the two.
+        let written = written.and_then(|()| match engine.now() == now {
+            true => Ok(()),
+            false => file.set_modified(now),
+        });
         if written.is_err() {
             engine.undo(path);
         }
@@ -142,7 +157,7 @@ fn with_name(
             Target::SlaveLink(_, place) => draw(place, NewKind::Normal),
             Target::Slave(name) => *name,
         };
-        let path = engine.file(name.as_bytes())?;
+        let path = engine.file(&name)?;
         match make(&path) {
             Ok(()) => return publish(engine, accepted, name, path, time),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -163,20 +178,34 @@ fn publish(
     path: PathBuf,
     time: i64,
 ) -> Done<Name> {
-    let recorded = engine.record(time, Operation::Create, name.as_bytes(), format_args!(""));
-    if let Err(error) = recorded {
+    let created = Record::new(Operation::Create, &name);
+    let recorded = match accepted.target {
+        Target::SlaveLink(link, _) => link_slave(engine, link, name, &path, created, time),
+        _ => engine.record(time, &[created]).map(|()| name),
+    };
+    if recorded.is_err() {
         engine.undo(&path);
-        return Err(error);
     }
-    let Target::SlaveLink(link, _) = accepted.target else { return Ok(name) };
-    let link_path = engine.file(link.as_bytes())?;
-    engine.disk.symlink(&path, &link_path).map_err(status)?;
-    let recorded = engine.record(time, Operation::Link, link.as_bytes(), format_args!("{name}"));
-    if let Err(error) = recorded {
+    recorded
+}
+
+/// Makes a slave's name a link to its content; both are recorded or neither.
+fn link_slave(
+    engine: &Engine,
+    link: Name,
+    name: Name,
+    path: &std::path::Path,
+    created: Record,
+    time: i64,
+) -> Done<Name> {
+    let linked = record_with(Operation::Link, &link, format_args!("{name}"))?;
+    let link_path = engine.file(&link)?;
+    engine.disk.symlink(path, &link_path).map_err(status)?;
+    let recorded = engine.record(time, &[created, linked]);
+    if recorded.is_err() {
         engine.undo(&link_path);
-        return Err(error);
     }
-    Ok(link)
+    recorded.map(|()| link)
 }
 
 /// An upload whose content arrives in pieces. Dropped before it is finished, it leaves nothing.
@@ -188,6 +217,7 @@ pub(in crate::storage) struct Streamed {
     file: Option<Box<dyn DiskFile>>,
     hasher: crc32fast::Hasher,
     written: u64,
+    published: Cell<bool>,
 }
 
 impl Streamed {
@@ -196,12 +226,13 @@ impl Streamed {
         let temporary = engine.store.temporary(accepted.store_path)?;
         let file = engine.disk.create_new(&temporary).map_err(status)?;
         let hasher = crc32fast::Hasher::new();
-        Ok(Self { engine, accepted, temporary, file: Some(file), hasher, written: 0 })
+        let (written, published) = (0, Cell::new(false));
+        Ok(Self { engine, accepted, temporary, file: Some(file), hasher, written, published })
     }
 
     /// Adds a piece.
     pub(in crate::storage) fn write(&mut self, piece: &[u8]) -> Done<()> {
-        let file = self.file.as_mut().ok_or(Status::EIO)?;
+        let file = self.file.as_ref().ok_or(Status::EIO)?;
         file.write_at(piece, self.written).map_err(status)?;
         self.hasher.update(piece);
         self.written += piece.len() as u64;
@@ -210,20 +241,24 @@ impl Streamed {
 
     /// Gives the whole file its name.
     pub(in crate::storage) fn finish(mut self) -> Done<Name> {
-        let file = self.file.take().ok_or(Status::EIO)?;
+        let file = self.file.take().filter(|_| self.written == self.accepted.size);
+        let file = file.ok_or(Status::EIO)?;
         // The time in the name is that of the file, as in the original.
         let time = file.stat().map_err(status)?.modified;
         drop(file);
         let crc32 = self.hasher.clone().finalize();
-        let (engine, temporary) = (&self.engine, &self.temporary);
-        with_name(engine, &self.accepted, crc32, time, |path| engine.disk.publish(temporary, path))
+        let (engine, temporary, published) = (&self.engine, &self.temporary, &self.published);
+        with_name(engine, &self.accepted, crc32, time, |path| {
+            engine.disk.publish(temporary, path).inspect(|()| published.set(true))
+        })
     }
 }
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        // After publishing there is no such file any more.
         self.file = None;
-        self.engine.undo(&self.temporary);
+        if !self.published.get() {
+            self.engine.undo(&self.temporary);
+        }
     }
 }

@@ -1,0 +1,67 @@
+//! Making connections.
+
+use super::limits::Limits;
+use crate::error::{Error, ErrorKind, Result};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+
+/// How to connect.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectOptions {
+    /// Time until the connection must stand.
+    pub connect_timeout: Duration,
+    /// Time without a byte until a call fails.
+    pub io_timeout: Duration,
+    /// Local address to connect from.
+    pub bind: Option<IpAddr>,
+}
+
+/// `host:port` as messages name a server.
+pub(super) fn peer_name(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+/// Connects to `host`, resolving it now, and trying all its addresses in turn.
+pub(super) async fn connect(
+    host: &str,
+    port: u16,
+    options: &ConnectOptions,
+    limits: &Limits,
+) -> Result<TcpStream> {
+    let peer = || peer_name(host, port);
+    let own = Some(("connect_timeout", options.connect_timeout));
+    let connecting = limits.run("connecting", own, connect_any(host, port, options.bind));
+    match connecting.await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(Error::new(ErrorKind::Connect, "cannot connect")
+            .with_peer(peer())
+            .with_source(error)),
+        Err(error) => Err(error.with_peer(peer())),
+    }
+}
+
+async fn connect_any(host: &str, port: u16, bind: Option<IpAddr>) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for addr in lookup_host((host, port)).await? {
+        match connect_one(addr, bind).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn connect_one(addr: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(ip) = bind.filter(|ip| ip.is_ipv4() == addr.is_ipv4()) {
+        socket.bind(SocketAddr::new(ip, 0))?;
+    }
+    let stream = socket.connect(addr).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,204 @@
+//! Every call to the disk fails once, in every operation: nothing wrong may stay behind, nothing
+//! unrecorded may be acknowledged, and the connection goes on (reliability plan T5).
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    missing_docs
+)]
+
+use fdfs_core::protocol::storage::{Append, CreateLink, Modify, Truncate, UploadSlave};
+use fdfs_core::protocol::{Command, Name};
+use fdfs_tests::engine::EngineLab;
+use fdfs_tests::raw::{Answer, Raw};
+use fdfs_tests::requests::{bytes, file, set_metadata, upload, upload_head};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+const ERRNOS: [i32; 2] = [5, 28];
+
+/// What a refused request may leave.
+#[derive(Clone, Copy, PartialEq)]
+enum Undo {
+    /// All is as before.
+    Whole,
+    /// Each file is as before or as it was to become; a record of it may be missing.
+    Either,
+}
+
+/// Runs `ask` again and again, its first, second, third … call to the disk failing, until one run
+/// has no call left to fail. `prepare` makes what `ask` works on.
+fn with_every_call_failing<T>(
+    params: &str,
+    undo: Undo,
+    prepare: impl Fn(&mut Raw) -> T,
+    ask: impl Fn(&mut Raw, &T) -> Answer,
+) {
+    for errno in ERRNOS {
+        let lab = EngineLab::new(errno, params, |_| {});
+        let mut raw = lab.connect();
+        // The first change reserves space for the binlog, the others find it there.
+        let mut nth = 1;
+        loop {
+            let prepared = prepare(&mut raw);
+            let (files, records) = (lab.files(), lab.binlog());
+            lab.disk.fail_call(nth);
+            let answer = ask(&mut raw, &prepared);
+            let failed = lab.disk.has_failed();
+            lab.disk.fail_call(0);
+            let Answer::Reply(status, _) = &answer else { panic!("call {nth}: closed") };
+            let (files_now, records_now) = (lab.files(), lab.binlog());
+            let is_temporary = |path: &PathBuf| path.to_string_lossy().contains(".fdfs-");
+            assert!(!files_now.keys().any(is_temporary), "call {nth}: {status}");
+            if status.is_ok() {
+                assert!(records_now.len() > records.len(), "call {nth}: acknowledged, no record");
+            } else {
+                assert!(failed, "refused without a reason: {status}");
+                assert_eq!(i32::from(status.0), errno, "call {nth}");
+                assert!(records_now.starts_with(&records));
+                if undo == Undo::Whole {
+                    assert_eq!(records_now, records, "call {nth}: {status}");
+                    assert_same(&files_now, &files, nth);
+                }
+            }
+            assert!(raw.is_alive(), "call {nth}: {status}");
+            if !failed {
+                assert!(status.is_ok(), "{status}");
+                break;
+            }
+            nth += 1;
+            assert!(nth < 100, "does not end");
+        }
+        assert!(nth > 2, "no call was made to fail");
+    }
+}
+
+fn assert_same(now: &Files, before: &Files, nth: i64) {
+    let names: Vec<_> = now.keys().chain(before.keys()).collect();
+    for name in names {
+        assert!(now.get(name) == before.get(name), "call {nth}: {}", name.display());
+    }
+}
+
+fn id(name: &str) -> Name {
+    name.try_into().unwrap()
+}
+
+#[test]
+fn uploads() {
+    for len in [0, 5000, 700_000] {
+        for command in [Command::UPLOAD_FILE, Command::UPLOAD_APPENDER_FILE] {
+            with_every_call_failing(
+                "",
+                Undo::Whole,
+                |_| (),
+                |raw, ()| raw.call_with(command, &upload_head(len, "bin"), &bytes(len)),
+            );
+        }
+    }
+}
+
+#[test]
+fn slaves() {
+    for params in ["", "store_slave_file_use_link=1\n"] {
+        for len in [5000, 700_000] {
+            with_every_call_failing(
+                params,
+                Undo::Whole,
+                |raw| upload(raw, Command::UPLOAD_FILE, b"master", "jpg"),
+                |raw, master| {
+                    let head = UploadSlave {
+                        master: id(master),
+                        content_len: len as i64,
+                        prefix: "_s".try_into().unwrap(),
+                        ext: "jpg".try_into().unwrap(),
+                    };
+                    raw.call_with(Command::UPLOAD_SLAVE_FILE, &head, &bytes(len))
+                },
+            );
+        }
+    }
+}
+
+fn appender(raw: &mut Raw) -> String {
+    upload(raw, Command::UPLOAD_APPENDER_FILE, b"hello", "log")
+}
+
+#[test]
+fn appends() {
+    for len in [5000, 700_000] {
+        with_every_call_failing("", Undo::Whole, appender, |raw, name| {
+            let head = Append { name: id(name), content_len: len as i64 };
+            raw.call_with(Command::APPEND_FILE, &head, &bytes(len))
+        });
+    }
+}
+
+#[test]
+fn modifications_and_truncations() {
+    for len in [3, 700_000] {
+        with_every_call_failing("", Undo::Either, appender, |raw, name| {
+            let head = Modify { name: id(name), offset: 1, content_len: len as i64 };
+            raw.call_with(Command::MODIFY_FILE, &head, &bytes(len))
+        });
+    }
+    with_every_call_failing("", Undo::Either, appender, |raw, name| {
+        raw.call_with(Command::TRUNCATE_FILE, &Truncate { name: id(name), size: 2 }, &[])
+    });
+}
+
+#[test]
+fn new_names_and_links() {
+    with_every_call_failing("", Undo::Whole, appender, |raw, name| {
+        raw.call(Command::REGENERATE_APPENDER_FILENAME, name.as_bytes())
+    });
+    with_every_call_failing("", Undo::Whole, appender, |raw, name| {
+        let head = CreateLink {
+            master: Name::default(),
+            source: id(name),
+            signature: "s".try_into().unwrap(),
+            group: "group1".try_into().unwrap(),
+            prefix: "".try_into().unwrap(),
+            ext: "txt".try_into().unwrap(),
+        };
+        raw.call_with(Command::CREATE_LINK, &head, &[])
+    });
+}
+
+#[test]
+fn metadata_and_deletions() {
+    let described = |raw: &mut Raw| {
+        let name = upload(raw, Command::UPLOAD_FILE, b"x", "txt");
+        set_metadata(raw, &name, b'O', b"a\x021").body();
+        name
+    };
+    for (flag, items) in [(b'O', &b"b\x022"[..]), (b'M', b"b\x022"), (b'O', b"")] {
+        with_every_call_failing("", Undo::Either, described, |raw, name| {
+            set_metadata(raw, name, flag, items)
+        });
+    }
+    with_every_call_failing("", Undo::Either, described, |raw, name| {
+        raw.call_with(Command::DELETE_FILE, &file(name), &[])
+    });
+}
+
+#[test]
+fn refused_metadata_leaves_the_old_items_or_the_new() {
+    let lab = EngineLab::new(28, "", |_| {});
+    let mut raw = lab.connect();
+    let name = upload(&mut raw, Command::UPLOAD_FILE, b"x", "txt");
+    let (old, new) = (b"a\x02old".as_slice(), b"a\x02new".as_slice());
+    let path = lab.path(&format!("{name}-m"));
+    for nth in 1..12 {
+        set_metadata(&mut raw, &name, b'O', old).body();
+        lab.disk.fail_call(nth);
+        let answer = set_metadata(&mut raw, &name, b'O', new);
+        lab.disk.fail_call(0);
+        let stored = std::fs::read(&path).unwrap();
+        let refused = answer.status().is_some_and(|status| !status.is_ok());
+        assert!(stored == new || refused && stored == old, "call {nth}");
+    }
+}
