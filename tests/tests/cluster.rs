@@ -43,7 +43,8 @@ async fn storage(dir: &Path, ip: &str, port: u16, trackers: &[u16], more: &str) 
     .replace("BASE", &base.display().to_string());
     let storage = RunningStorage::start(StorageConfig::from_ini(&Ini::parse(&text)).unwrap());
     let storage = storage.await.unwrap();
-    storage.wait_active().await;
+    // Not "active": a second storage of a group waits for the files of the first.
+    storage.wait_reported().await;
     storage
 }
 

@@ -302,7 +302,8 @@ where
         // Fails only for a process that leads a group already, which then has no terminal either.
         let _ = rustix::process::setsid();
     }
-    rustix::process::umask(rustix::fs::Mode::empty());
+    // The original gives modes by hand, 0644 and 0755; this mask makes them of the defaults.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     raise_file_limit(framework.keys.max_connections);
     std::fs::create_dir_all(framework.base_path.join("data"))
         .map_err(|error| format!("base_path {}: {error}", framework.base_path.display()))?;

@@ -188,10 +188,15 @@ impl Shared {
 
     /// The status that the tracker `index` must be told: that of the leading one, when they differ
     /// in more than how much of "available" they have seen (spec 03 §A14).
+    ///
+    /// Only the leader ever tells a status after the join. What the other trackers have made of it
+    /// since follows from their rules; the original compares with the join's, and so takes a fresh
+    /// storage away from every follower for a second.
     pub(super) fn correction(&self, index: usize) -> Option<StorageStatus> {
-        let told = |index: usize| self.standings.get(index)?.told;
         let leader = self.peers.leader().filter(|leader| *leader != index)?;
-        let (right, here) = (told(leader)?, told(index)?);
+        let right = self.standings.get(leader)?.told?;
+        let here = self.standings.get(index)?;
+        let here = here.expected.or(here.told)?;
         (right != here && !(right.is_available() && here.is_available())).then_some(right)
     }
 

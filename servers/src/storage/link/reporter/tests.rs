@@ -334,24 +334,29 @@ fn differing_peers_are_reported_and_a_lesser_own_status_means_joining_again() {
 fn trackers_that_follow_are_told_the_leaders_view() {
     let mut lab = Lab::settled(2, |_| {});
     lab.work(0);
-    lab.connect(1);
-    lab.reply(1, &Joined { status: StorageStatus::WAIT_SYNC.0, source: StorageId::EMPTY });
-    lab.reply(1, &());
-    lab.reply(1, &ChangeList::default());
-    lab.step(1, Input::Measured(Vec::new()));
-    assert!(matches!(lab.reply(1, &ChangeList::default()), Action::Sleep { .. }));
+    let join = |lab: &mut Lab, status: StorageStatus| {
+        lab.connect(1);
+        lab.reply(1, &Joined { status: status.0, source: StorageId::EMPTY });
+        lab.reply(1, &());
+        lab.reply(1, &ChangeList::default());
+        lab.step(1, Input::Measured(Vec::new()));
+        lab.reply(1, &ChangeList::default())
+    };
     let servers = Some(vec![brief("10.77.0.2", StorageStatus::ACTIVE)]);
     lab.beat(0, &ChangeList { leader: leader(0), servers, trunk: None });
-    let action = lab.step(1, Input::Woken);
-    assert!(matches!(action, Action::Send(_)), "the beat is due too");
-    let action = lab.reply(1, &ChangeList::default());
+
+    // New to the follower, which made it active as the leader did: nothing to correct.
+    assert!(matches!(join(&mut lab, StorageStatus::INIT), Action::Sleep { .. }));
+    left(&lab.step(1, Input::Lost));
+
+    // One that waits for its source there does not become active by itself.
+    lab.shared.set_sync_source(Some(&source("10.77.0.9", 5)));
+    let action = join(&mut lab, StorageStatus::WAIT_SYNC);
     assert_eq!(sent::<u8>(&action, Command::CHANGE_STATUS), StorageStatus::ACTIVE.0);
     let until = lab.now + TICK;
     let reason = Reason::Corrected(StorageStatus::ACTIVE);
     assert_eq!(left(&lab.reply(1, &())), (until, &reason));
-    lab.work(1);
-    lab.now += TICK;
-    assert!(matches!(lab.step(1, Input::Woken), Action::Sleep { .. }), "available is enough");
+    assert!(matches!(join(&mut lab, StorageStatus::ONLINE), Action::Sleep { .. }));
 }
 
 #[test]
