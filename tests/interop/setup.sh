@@ -3,7 +3,7 @@
 # source tree. Does nothing that is done already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-to=${1:-target/interop}
+to=$(realpath -m "${1:-target/interop}")
 mkdir -p "$to"
 
 # need COMMAND PACKAGE…
@@ -19,12 +19,22 @@ need() {
 }
 
 need python3 python3
-if [ ! -e "$to/python/done" ]; then
-    rm -rf "$to/python"
-    python3 -m venv "$to/python" 2>/dev/null || { need no-ensurepip python3-venv; python3 -m venv "$to/python"; }
-    "$to/python/bin/pip" install --quiet --disable-pip-version-check py3Fdfs==2.2.0
-    touch "$to/python/done"
-fi
+# venv FOLDER REQUIREMENT…
+venv() {
+    local folder=$to/$1
+    shift
+    [ ! -e "$folder/done" ] || return 0
+    rm -rf "$folder"
+    if ! python3 -m venv "$folder" 2>/dev/null; then
+        need no-ensurepip python3-venv
+        python3 -m venv "$folder"
+    fi
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+    touch "$folder/done"
+}
+venv python py3Fdfs==2.2.0
+venv python-fastdfs-client fastdfs-client==1.3.0 \
+    anyio==4.16.0 idna==3.20 typing_extensions==4.16.0
 
 need npm nodejs npm
 if [ ! -e "$to/node/done" ]; then
@@ -40,7 +50,15 @@ need mvn maven
 if [ ! -e "$to/java/done" ]; then
     rm -rf "$to/java"
     mkdir -p "$to/java"
-    mvn --quiet --batch-mode dependency:copy -Dartifact=net.oschina.zcx7878:fastdfs-client-java:1.27.0.0 \
-        -DoutputDirectory="$PWD/$to/java"
+    mvn --quiet --batch-mode -Dstyle.color=never dependency:copy \
+        -Dartifact=net.oschina.zcx7878:fastdfs-client-java:1.27.0.0 \
+        -DoutputDirectory="$to/java"
     touch "$to/java/done"
+fi
+if [ ! -e "$to/java-tobato/done" ]; then
+    rm -rf "$to/java-tobato"
+    mkdir -p "$to/java-tobato"
+    mvn --quiet --batch-mode -Dstyle.color=never --file tests/interop/java-tobato/pom.xml \
+        dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$to/java-tobato"
+    touch "$to/java-tobato/done"
 fi
