@@ -9,11 +9,10 @@
 
 use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::storage::{
-    Append, CreateLink, Download, FileInfo, FileRef, Items, Modify, SetMetadata, StoredAs,
-    Truncate, Upload, UploadSlave,
+    Append, CreateLink, FileInfo, Modify, Truncate, Upload, UploadSlave,
 };
 use fdfs_core::protocol::{Command, Name, Status};
-use fdfs_core::wire::{Rest, Wire};
+use fdfs_core::wire::Wire;
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
 use fdfs_tests::raw::{Answer, Raw};
 use fdfs_tests::requests::{
