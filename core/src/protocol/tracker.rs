@@ -342,6 +342,19 @@ message! {
     }
 }
 
+/// Records to the end of the body, which must be as many as announced.
+fn read_counted<T: Wire>(
+    reader: &mut Reader<'_>,
+    field: &'static str,
+    count: i64,
+) -> Result<Vec<T>, DecodeError> {
+    let items = Vec::read(reader, field)?;
+    match usize::try_from(count) == Ok(items.len()) {
+        true => Ok(items),
+        false => Err(DecodeError::Value { field, reason: "count and length disagree" }),
+    }
+}
+
 /// A 32-bit count and that many records. The count must match the bytes, so it allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted<T>(pub Vec<T>);
@@ -349,11 +362,7 @@ pub struct Counted<T>(pub Vec<T>);
 impl<T: Wire> Wire for Counted<T> {
     fn read(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, DecodeError> {
         let count = i32::read(reader, "count")?;
-        let items = Vec::read(reader, field)?;
-        match usize::try_from(count) == Ok(items.len()) {
-            true => Ok(Self(items)),
-            false => Err(DecodeError::Value { field, reason: "count and length disagree" }),
-        }
+        read_counted(reader, field, count.into()).map(Self)
     }
     fn write(&self, out: &mut BytesMut) {
         i32::try_from(self.0.len()).unwrap_or(i32::MAX).write(out);
@@ -368,11 +377,7 @@ pub struct TrackerClusterStat(pub Vec<TrackerStat>);
 impl Wire for TrackerClusterStat {
     fn read(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, DecodeError> {
         let count = u8::read(reader, "count")?;
-        let items = Vec::read(reader, field)?;
-        match usize::from(count) == items.len() {
-            true => Ok(Self(items)),
-            false => Err(DecodeError::Value { field, reason: "count and length disagree" }),
-        }
+        read_counted(reader, field, count.into()).map(Self)
     }
     fn write(&self, out: &mut BytesMut) {
         u8::try_from(self.0.len()).unwrap_or(u8::MAX).write(out);
