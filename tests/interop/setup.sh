@@ -6,17 +6,7 @@ cd "$(dirname "$0")/../.."
 to=$(realpath -m "${1:-target/interop}")
 mkdir -p "$to"
 
-# need COMMAND PACKAGE…
-need() {
-    local command=$1
-    shift
-    command -v "$command" >/dev/null && return
-    echo "installing $* (for $command)" >&2
-    local sudo=
-    [ "$(id -u)" = 0 ] || sudo=sudo
-    $sudo apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >&2
-}
+. tests/need.sh
 
 need python3 python3
 # venv FOLDER REQUIREMENT…

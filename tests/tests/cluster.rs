@@ -164,9 +164,18 @@ async fn one_of_two_trackers_is_enough_and_a_fresh_one_learns() {
     let only_one = client(&[one]);
     wait_until_storing(&only_one).await;
     assert_eq!(only_one.download(&id, Range::default()).await.unwrap(), b"kept");
+    // One that knows no storage yet is not believed before the other was asked.
+    let unaware = free_port();
+    let third = tracker(dir.path(), unaware, "");
+    let client = client(&[unaware, two]);
+    for _ in 0..4 {
+        client.upload(b"more", UploadOptions::default()).await.unwrap();
+        assert_eq!(client.download(&id, Range::default()).await.unwrap(), b"kept");
+    }
     running.shutdown().await.unwrap();
-    first.shutdown().await.unwrap();
-    second.shutdown().await.unwrap();
+    for tracker in [first, second, third] {
+        tracker.shutdown().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

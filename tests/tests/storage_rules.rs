@@ -9,7 +9,7 @@
 )]
 
 use fdfs_core::file_id::LogicName;
-use fdfs_core::protocol::storage::{Append, CreateLink, Modify, UploadSlave};
+use fdfs_core::protocol::storage::{Append, CreateLink, Modify, Upload, UploadSlave};
 use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::Wire;
 use fdfs_servers::storage::config::StorePathConfig;
@@ -56,7 +56,7 @@ fn a_file_larger_than_the_room_is_refused_before_it_is_sent() {
     let lab = lab();
     let mut raw = lab.connect();
     let len: i64 = 1 << 60;
-    let head = fdfs_core::protocol::storage::Upload { content_len: len, ..upload_head(0, "b") };
+    let head = Upload { content_len: len, ..upload_head(0, "b") };
     raw.send_with_len(11, len + 15, &head.encode());
     assert_eq!(raw.answer(), refused(Status::ENOSPC));
 }
@@ -97,6 +97,49 @@ fn a_store_path_that_is_missing_is_not_made() {
         });
     });
     assert!(failed.is_err() && !missing.exists());
+}
+
+#[test]
+fn a_disk_that_hangs_harms_only_its_own_store_path() {
+    let sick = tempfile::tempdir().unwrap();
+    let lab = EngineLab::new(5, "", |config| {
+        config.store_paths.push(StorePathConfig { path: sick.path().into(), read_only: false });
+    });
+    let serves_others = |raw: &mut Raw| {
+        let head = Upload { store_path: 0, ..upload_head(5, "b") };
+        let name = stored(raw.call_with(Command::UPLOAD_FILE, &head, b"hello"));
+        assert_eq!(download(raw, &name), b"hello");
+        assert!(lab.connect().is_alive());
+    };
+    let mut raw = lab.connect();
+    serves_others(&mut raw);
+    let hang = lab.disk.hang_below(sick.path());
+    // Until a look at the space is due, which must not be the healthy upload's to wait for.
+    std::thread::sleep(Duration::from_millis(1100));
+    serves_others(&mut raw);
+    let send_to_sick = |at| {
+        let mut raw = lab.connect();
+        if at % 2 == 0 {
+            let head = Upload { store_path: 1, ..upload_head(1, "b") };
+            raw.send_with_len(11, 16, &[&head.encode()[..], b"x"].concat());
+        } else {
+            let head = slave("M01/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml", "_s", "b", 1).encode();
+            raw.send_with_len(21, head.len() as i64 + 1, &[&head[..], b"x"].concat());
+        }
+        (at, raw)
+    };
+    let waiting: Vec<_> = (0..8).map(send_to_sick).collect();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(2500) {
+        serves_others(&mut raw);
+    }
+    drop(hang);
+    for (at, mut raw) in waiting {
+        match raw.answer() {
+            answer if at % 2 == 0 => assert!(stored(answer).starts_with("M01/")),
+            answer => assert_eq!(answer, refused(Status::ENOENT), "there is no such master"),
+        }
+    }
 }
 
 #[test]

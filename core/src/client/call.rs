@@ -11,7 +11,7 @@ use crate::protocol::address::ServerAddr;
 use crate::protocol::tracker::{
     FetchStorageIds, FetchTargets, FileQuery, StorageIdLines, StoreTarget,
 };
-use crate::protocol::{Command, Group};
+use crate::protocol::{Command, Group, Status};
 use crate::route::{Rotation, may_ask_another, pause, repeats};
 use crate::wire::Wire;
 use std::collections::HashMap;
@@ -72,7 +72,8 @@ impl Call<'_> {
     }
 
     /// Asks the trackers one after the other until one answers, in as many rounds as retries are
-    /// allowed.
+    /// allowed. One that knows nothing of it may have been started a moment ago: the others are
+    /// asked, too, before that is believed.
     pub(super) async fn on_tracker<R: Wire>(
         &self,
         command: Command,
@@ -84,14 +85,19 @@ impl Call<'_> {
                 self.pause().await?;
             }
             let order = self.rotation(|rotation, now| rotation.order(now));
+            let mut unknown = None;
             for index in order {
                 match self.ask_tracker(index, command, request).await {
+                    Err(error) if error.status() == Some(Status::ENOENT) => unknown = Some(error),
                     Err(error) if may_ask_another(&error) && !self.limits.is_over() => {
                         tracing::debug!(parent: &self.span, %error, "asking the next tracker");
                         last = Some(error);
                     }
                     done => return done,
                 }
+            }
+            if let Some(unknown) = unknown {
+                return Err(unknown);
             }
         }
         let failed = Error::new(ErrorKind::NoServer, "no tracker answers").with_command(command);

@@ -7,10 +7,11 @@ use super::ini::Source;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Lines that all `#@for` of a file may make; an empty body counts as one.
-const LINES_MAX: usize = 65536;
+/// Lines that all `#@for` of a file may make; an empty body counts as one. Fuzzing would spend its
+/// time on nothing but repeating lines.
+const LINES_MAX: usize = if cfg!(fuzzing) { 256 } else { 65536 };
 /// Bytes that all `#@for` of a file may make.
-const REPEATED_LEN_MAX: usize = 4 * 1024 * 1024;
+const REPEATED_LEN_MAX: usize = 64 * LINES_MAX;
 /// Longest text with variables replaced: `#@set A=%{A}%{A}` doubles with each line.
 const REPLACED_LEN_MAX: usize = 4096;
 /// Items in the list of an `#@if`.

@@ -21,6 +21,9 @@ use tracing_subscriber::filter::LevelFilter;
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the first process waits for word from the daemon.
 const READY_TIME_MAX: Duration = Duration::from_secs(10);
+/// Threads that serve connections, whatever `work_threads` says: with one alone, a file call that
+/// hangs would leave nobody to serve the network.
+const WORKERS_MIN: usize = 2;
 /// Tells the second process that it is the daemon.
 const DAEMON_MARK: &str = "FDFS_DAEMON";
 
@@ -322,7 +325,7 @@ where
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(framework.keys.work_threads)
+        .worker_threads(framework.keys.work_threads.max(WORKERS_MIN))
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;

@@ -174,7 +174,6 @@ const KEY_NAMESPACE_LEN: usize = 64;
 const LATER: &[(&str, &str)] = &[
     ("check_file_duplicate", "duplicates are not looked for yet"),
     ("compress_binlog", "old binlogs are not compressed yet"),
-    ("fsync_after_written_bytes", "files are synced by the system, as in FastDFS 6.16"),
 ];
 
 impl StorageConfig {

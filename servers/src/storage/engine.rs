@@ -4,7 +4,7 @@
 use super::binlog::{Binlog, Record};
 use super::clock::Clock;
 use super::config::StorageConfig;
-use super::disk::Disk;
+use super::disk::{Disk, sync_every::SyncEvery};
 use super::locks::FileLocks;
 use super::names::Names;
 use super::stats::Stats;
@@ -94,7 +94,7 @@ impl Engine {
             binlog: Binlog::open(disk.clone(), data.join("sync"))?,
             stats,
             locks: Arc::default(),
-            disk,
+            disk: SyncEvery::wrap(disk, keys.fsync_after_written_bytes),
             clock,
             stat_file,
             saved_changes: Mutex::new(0),

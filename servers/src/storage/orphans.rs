@@ -133,3 +133,30 @@ fn is_whole(engine: &Engine, name: &LogicName<'_>, path: &Path, meta: &Metadata)
     meta.len() > READ_LEN_MAX
         || fs::read(path).map_or(true, |content| is_intact(engine, name, stamp.crc32, &content))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suspects_are_what_the_last_run_may_have_left_half_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let write = |name: &str| {
+            fs::write(data.join(name), name).unwrap();
+            fs::metadata(data.join(name)).unwrap()
+        };
+        let (mark, suspects) = RunningMark::set(dir.path()).unwrap();
+        assert!(suspects.is_none(), "nothing ran before");
+        mark.clear().unwrap();
+        assert!(RunningMark::set(dir.path()).unwrap().1.is_none(), "it ended cleanly");
+        let left = write("left by the run before");
+        // Longer than the file system's clock takes for a step.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let (_, suspects) = RunningMark::set(dir.path()).unwrap();
+        let suspects = suspects.unwrap();
+        assert!(suspects.include(&left));
+        assert!(!suspects.include(&write("being written by this run")));
+    }
+}

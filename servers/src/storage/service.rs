@@ -96,7 +96,9 @@ async fn handle(engine: &Arc<Engine>, conn: &mut Conn, request: Request) -> Hand
         Command::UPLOAD_SLAVE_FILE => {
             let head = attempt!(decode::<UploadSlave>(conn));
             look_at_space(engine);
-            let accepted = upload::accept_slave(engine, &head, request.content_len);
+            let (len, (_, lane)) = (request.content_len, attempt!(resolve(engine, &head.master)));
+            let for_work = engine.clone();
+            let accepted = lane.run(move || upload::accept_slave(&for_work, &head, len)).await;
             upload_content(engine, conn, accepted, request.content_len).await
         }
         Command::APPEND_FILE => {
@@ -251,24 +253,19 @@ async fn locked<T: Send + 'static>(
     on_lane(engine, name, pace, work).await
 }
 
-/// Keeps the figures of free space fresh, which uploads are accepted by.
+/// Keeps the figures of free space fresh, which uploads are accepted by. Nobody waits for it: a
+/// sick store path must not hold up uploads to the others.
 fn look_at_space(engine: &Arc<Engine>) {
     let now = engine.now();
     for (index, path) in engine.store.paths().iter().enumerate() {
-        if !path.is_look_due(now) {
-            continue;
+        if path.is_look_due(now) {
+            let engine = engine.clone();
+            tokio::task::spawn_blocking(move || {
+                if let Some(path) = engine.store.paths().get(index) {
+                    path.look(&*engine.disk);
+                }
+            });
         }
-        if let Some(_here) = path.lane.here() {
-            path.look(&*engine.disk);
-            continue;
-        }
-        // Nobody waits for a sick disk; the figures stay as they are meanwhile.
-        let engine = engine.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Some(path) = engine.store.paths().get(index) {
-                path.look(&*engine.disk);
-            }
-        });
     }
 }
 

@@ -68,20 +68,19 @@ impl StorePath {
         self.looking.store(false, Ordering::Relaxed);
     }
 
+    /// Looks at the space when that has not happened in this second.
+    pub(super) fn look_if_due(&self, disk: &dyn Disk, now: i64) {
+        if self.is_look_due(now) {
+            self.look(disk);
+        }
+    }
+
     /// Total and free MiB as last seen.
-    fn known_space(&self) -> DiskSpace {
+    pub fn known_space(&self) -> DiskSpace {
         DiskSpace {
             total_mb: self.total_mb.load(Ordering::Relaxed),
             free_mb: self.free_mb.load(Ordering::Relaxed),
         }
-    }
-
-    /// Total and free MiB, at most a second old.
-    pub fn space(&self, disk: &dyn Disk, now: i64) -> DiskSpace {
-        if self.is_look_due(now) {
-            self.look(disk);
-        }
-        self.known_space()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::reporter::{Action, Input, Reason, Reporter, Request};
 use super::{Link, by_address, connect, connect_options};
+use crate::storage::store::StorePath;
 use fdfs_core::net::Conn;
 use fdfs_core::protocol::cluster::DiskSpace;
 use fdfs_core::protocol::{Command, Status};
@@ -10,10 +11,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Failures after which the next one is logged: with a heart beat of 30 s, two an hour.
 const FAILURES_PER_LOG: u32 = 60;
+/// How long a look at the disks is waited for.
+const MEASURE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Keeps the tracker with this index informed until `stop` turns true, then says goodbye.
 pub async fn run_reporter(link: Arc<Link>, index: usize, mut stop: watch::Receiver<bool>) {
@@ -164,15 +167,18 @@ impl Task {
         Event::Lost
     }
 
-    /// Looks at the disks away from here: a sick one must not keep other tasks from their work.
+    /// Looks at the disks away from here: a sick one must not keep other tasks from their work,
+    /// nor this storage from its beats.
     async fn measure(&self) -> Vec<DiskSpace> {
         let engine = self.link.engine.clone();
         let look = tokio::task::spawn_blocking(move || {
             let now = engine.now();
-            let space = |path: &crate::storage::store::StorePath| path.space(&*engine.disk, now);
-            engine.store.paths().iter().map(space).collect()
+            engine.store.paths().iter().for_each(|path| path.look_if_due(&*engine.disk, now));
         });
-        look.await.unwrap_or_default()
+        if timeout(MEASURE_TIME_MAX, look).await.is_err() {
+            tracing::warn!("a store path hangs: reporting its space as last seen");
+        }
+        self.link.engine.store.paths().iter().map(StorePath::known_space).collect()
     }
 
     fn name(&self) -> String {
