@@ -1,6 +1,7 @@
 //! Shared helpers of the tests that need real servers.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod engine;
 pub mod raw;
 pub mod requests;

@@ -325,7 +325,7 @@ where
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(framework.keys.work_threads.max(WORKERS_MIN))
+        .worker_threads(workers(framework.keys.work_threads))
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
@@ -342,6 +342,13 @@ where
         tracing::info!("exit normally.");
     }
     done
+}
+
+/// Threads that serve connections. More than there are processors would only take turns, each with
+/// its share of the connections waiting meanwhile.
+fn workers(configured: usize) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    configured.min(processors).max(WORKERS_MIN)
 }
 
 /// Handles signals until the process ends.
