@@ -9,7 +9,7 @@ use fdfs_servers::storage::clock::SystemClock;
 use fdfs_servers::storage::config::StorageConfig;
 use fdfs_servers::storage::disk::{RealDisk, fault::FaultDisk};
 use fdfs_servers::storage::engine::{Engine, Identity};
-use fdfs_servers::storage::serve;
+use fdfs_servers::storage::{Spare, serve};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,7 +49,9 @@ impl EngineLab {
         let within = runtime.enter();
         let (ids, clock) = (StorageIds::default(), Arc::new(SystemClock));
         let disk_of_engine = Arc::new(disk.clone());
-        let engine = Engine::open(&config, identity, params.unwrap(), ids, disk_of_engine, clock);
+        let (params, spare) = (params.unwrap(), Spare::withhold(runtime.handle()));
+        let spare = spare.as_ref();
+        let engine = Engine::open(&config, identity, params, ids, disk_of_engine, clock, spare);
         let engine = Arc::new(engine.unwrap());
         let options = ServerOptions {
             addrs: vec![any],

@@ -1,11 +1,11 @@
 //! The storage daemon.
 
 use fdfs_servers::daemon::process::{Ready, Spec, Stop, main as run};
-use fdfs_servers::storage::RunningStorage;
 use fdfs_servers::storage::config::StorageConfig;
+use fdfs_servers::storage::{RunningStorage, Spare};
 
 fn main() {
-    let spec = Spec { name: "fdfs_storaged", log: "storaged.log" };
+    let spec = Spec { name: "fdfs_storaged", log: "storaged.log", spare_workers: 1 };
     let code = run(
         spec,
         |ini, _| {
@@ -21,8 +21,9 @@ fn main() {
 async fn serve(config: StorageConfig, ready: Ready, mut stop: Stop) -> Result<(), String> {
     // A storage waits for a tracker as long as it takes; who started it need not.
     ready.release();
+    let spare = Spare::withhold(&tokio::runtime::Handle::current());
     let storage = tokio::select! {
-        started = RunningStorage::start(config) => started.map_err(|error| error.to_string())?,
+        started = RunningStorage::start_with(config, spare) => started.map_err(|error| error.to_string())?,
         () = stop.wait() => return Ok(()),
     };
     ready.listening();

@@ -5,7 +5,7 @@ use fdfs_servers::tracker::RunningTracker;
 use fdfs_servers::tracker::config::TrackerConfig;
 
 fn main() {
-    let spec = Spec { name: "fdfs_trackerd", log: "trackerd.log" };
+    let spec = Spec { name: "fdfs_trackerd", log: "trackerd.log", spare_workers: 0 };
     let code = run(
         spec,
         |ini, path| {

@@ -21,9 +21,6 @@ use tracing_subscriber::filter::LevelFilter;
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the first process waits for word from the daemon.
 const READY_TIME_MAX: Duration = Duration::from_secs(10);
-/// Threads that serve connections, whatever `work_threads` says: with one alone, a file call that
-/// hangs would leave nobody to serve the network.
-const WORKERS_MIN: usize = 2;
 /// Tells the second process that it is the daemon.
 const DAEMON_MARK: &str = "FDFS_DAEMON";
 
@@ -42,6 +39,8 @@ pub struct Spec {
     pub name: &'static str,
     /// Name of the log file in `logs`.
     pub log: &'static str,
+    /// Workers of the runtime beyond those that serve connections.
+    pub spare_workers: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -325,7 +324,7 @@ where
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers(framework.keys.work_threads))
+        .worker_threads(workers(framework.keys.work_threads) + spec.spare_workers)
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
@@ -348,7 +347,7 @@ where
 /// its share of the connections waiting meanwhile.
 fn workers(configured: usize) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    configured.min(processors).max(WORKERS_MIN)
+    configured.clamp(1, processors)
 }
 
 /// Handles signals until the process ends.
@@ -399,7 +398,7 @@ mod tests {
     use super::*;
 
     fn parsed(args: &[&str]) -> Parsed {
-        let spec = Spec { name: "fdfs_trackerd", log: "trackerd.log" };
+        let spec = Spec { name: "fdfs_trackerd", log: "trackerd.log", spare_workers: 0 };
         parse(spec, args.iter().map(OsString::from))
     }
 

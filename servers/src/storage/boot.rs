@@ -7,6 +7,7 @@ use super::engine::{Engine, Identity};
 use super::identity::{InitFlag, MarkMaker};
 use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
 use super::orphans::{RunningMark, Suspects, check};
+use super::spare::Spare;
 use super::{clock::Clock as _, serve};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
@@ -40,6 +41,14 @@ impl RunningStorage {
     /// The order is that of the original: who am I, are the store paths mine, what has the cluster
     /// agreed on, and only then are files touched and connections taken.
     pub async fn start(config: StorageConfig) -> Result<Self, StartupError> {
+        Self::start_with(config, None).await
+    }
+
+    /// The same in a runtime that has a worker to spare for when a disk hangs.
+    pub async fn start_with(
+        config: StorageConfig,
+        spare: Option<Arc<Spare>>,
+    ) -> Result<Self, StartupError> {
         let base_path = config.framework.base_path.clone();
         std::fs::create_dir_all(base_path.join("data"))?;
         // A free port is only known once it is bound, and trackers are told the port first thing.
@@ -68,7 +77,9 @@ impl RunningStorage {
         (flag.last_ips, flag.last_port) = (ips.join(","), port);
         flag.save(&base_path)?;
         let (disk, clock) = (Arc::new(RealDisk), Arc::new(SystemClock));
-        let engine = Arc::new(Engine::open(&config, identity, params, ids, disk, clock)?);
+        let spare = spare.as_ref();
+        let engine = Engine::open(&config, identity, params, ids, disk, clock, spare)?;
+        let engine = Arc::new(engine);
         let (mark, suspects) = RunningMark::set(&base_path)?;
         let mut trackers = Vec::new();
         for tracker in &config.trackers {

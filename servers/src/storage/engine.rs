@@ -7,6 +7,7 @@ use super::config::StorageConfig;
 use super::disk::{Disk, sync_every::SyncEvery};
 use super::locks::FileLocks;
 use super::names::Names;
+use super::spare::Spare;
 use super::stats::Stats;
 use super::store::Store;
 use crate::state_file::{read_optional, safe_write};
@@ -66,12 +67,14 @@ impl Engine {
         ids: StorageIds,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
+        spare: Option<&Arc<Spare>>,
     ) -> io::Result<Self> {
         let data = config.framework.base_path.join("data");
         std::fs::create_dir_all(&data)?;
         let keys = &config.keys;
         let threads = keys.disk_reader_threads + keys.disk_writer_threads;
-        let store = Store::open(&config.store_paths, keys.subdir_count_per_path, threads, &*disk)?;
+        let subdirs = keys.subdir_count_per_path;
+        let store = Store::open(&config.store_paths, subdirs, threads, &*disk, spare)?;
         let stat_file = data.join("storage_stat.dat");
         let text = read_optional(&stat_file)?.unwrap_or_default();
         let (stats, position) = Stats::parse(&String::from_utf8_lossy(&text));

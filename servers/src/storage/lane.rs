@@ -5,129 +5,62 @@
 //! shares its thread. So each store path has a lane: work runs where it is asked for while the
 //! path is fast, and on a bounded number of threads of its own while it is slow.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
-use std::thread::{self, Thread};
+use super::spare::Spare;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// Average beyond which a path counts as slow.
 const SLOW_AVERAGE: Duration = Duration::from_millis(1);
 /// A call that has been running for this long makes its path slow before it ends.
 const STUCK: Duration = Duration::from_millis(20);
-/// Time between two looks whether work runs on a worker.
-const NUDGE_INTERVAL: Duration = Duration::from_millis(20);
-/// Looks in vain after which there are none until there is work again.
-const NUDGE_ROUNDS_IDLE: u32 = 100;
-/// Weight of the newest call in the average: 1 of this many.
-const WEIGHT: u64 = 8;
+/// Weight of the newest call in the average: 1 of this many. One call in the middle of which
+/// another program had the processor must not make a path slow.
+const WEIGHT: u64 = 32;
+/// No call counts for more, so that a path that hung once is soon trusted again.
+const SAMPLE_MAX: Duration = Duration::from_millis(200);
 
-/// How much file work runs on the threads of connections, over all lanes. One thread less than
-/// there are must be the most: whatever hangs, somebody is left to serve the network.
+/// The calls of one store path that run on workers now.
 #[derive(Debug)]
-pub(super) struct Inline {
+pub(super) struct Pulse {
+    epoch: Instant,
     running: AtomicUsize,
-    max: usize,
-    /// Absent outside a runtime, where there is no network to serve.
-    nudger: Option<Nudger>,
+    /// When the calls running now began or last ended, in nanoseconds since `epoch`.
+    progress_nanos: AtomicU64,
 }
 
-/// A thread that wakes a worker of the runtime while file work runs on another.
-///
-/// The worker that looked after the sockets does the work that it found there; the others sleep
-/// until they are told that there is more to do. Work that hangs would leave the sockets to nobody.
-#[derive(Debug)]
-struct Nudger {
-    /// Whether it is up. Without work for a while it sleeps.
-    awake: AtomicBool,
-    thread: Thread,
-}
-
-impl Inline {
-    /// For the runtime that this is called in.
-    pub(super) fn new() -> Arc<Self> {
-        let runtime = Handle::try_current().ok();
-        let workers = runtime.as_ref().map_or(1, |runtime| runtime.metrics().num_workers());
-        Arc::new_cyclic(|inline: &Weak<Self>| {
-            let nudger = runtime.and_then(|runtime| {
-                let inline = inline.clone();
-                let thread = thread::Builder::new().name("fdfs-nudger".into());
-                let thread = thread.spawn(move || nudge(&inline, &runtime));
-                thread.inspect_err(|error| tracing::warn!(%error, "nobody watches the disks")).ok()
-            });
-            let nudger = nudger.map(|running| Nudger {
-                awake: AtomicBool::new(true),
-                thread: running.thread().clone(),
-            });
-            Self { running: AtomicUsize::new(0), max: workers.saturating_sub(1).max(1), nudger }
-        })
+impl Pulse {
+    fn new() -> Self {
+        let (running, progress_nanos) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { epoch: Instant::now(), running, progress_nanos }
     }
 
-    fn enter(&self) -> bool {
-        let entered = self.running.fetch_add(1, Ordering::SeqCst) < self.max;
-        if !entered {
-            self.leave();
-        } else if let Some(nudger) = &self.nudger
-            && !nudger.awake.load(Ordering::SeqCst)
-            && !nudger.awake.swap(true, Ordering::SeqCst)
-        {
-            nudger.thread.unpark();
-        }
-        entered
+    fn beat(&self, now: Instant) {
+        self.progress_nanos.store(nanos(now - self.epoch), Ordering::Relaxed);
     }
 
-    fn leave(&self) {
-        self.running.fetch_sub(1, Ordering::SeqCst);
+    /// Whether there are any.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst) > 0
     }
-}
 
-impl Drop for Inline {
-    fn drop(&mut self) {
-        if let Some(nudger) = &self.nudger {
-            nudger.thread.unpark();
-        }
-    }
-}
-
-fn nudge(inline: &Weak<Inline>, runtime: &Handle) {
-    let mut rounds_without_work = 0;
-    // Not there yet when it is the first round.
-    thread::sleep(NUDGE_INTERVAL);
-    while let Some(found) = inline.upgrade() {
-        if found.running.load(Ordering::SeqCst) > 0 {
-            rounds_without_work = 0;
-            // Nothing to do but for somebody to get up, who then finds the sockets unattended.
-            runtime.spawn(async {});
-        } else {
-            rounds_without_work += 1;
-        }
-        let sleeps = rounds_without_work > NUDGE_ROUNDS_IDLE;
-        if let Some(nudger) = found.nudger.as_ref().filter(|_| sleeps) {
-            rounds_without_work = 0;
-            nudger.awake.store(false, Ordering::SeqCst);
-            // Whoever entered before that did not see it.
-            if found.running.load(Ordering::SeqCst) == 0 {
-                drop(found);
-                thread::park();
-            }
-            continue;
-        }
-        drop(found);
-        thread::sleep(NUDGE_INTERVAL);
+    /// Whether none has ended for suspiciously long.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
+            && nanos(self.epoch.elapsed())
+                .saturating_sub(self.progress_nanos.load(Ordering::Relaxed))
+                > nanos(STUCK)
     }
 }
 
 /// The lane of one store path.
 #[derive(Debug)]
 pub(super) struct Lane {
-    epoch: Instant,
     average_nanos: AtomicU64,
-    running: AtomicUsize,
-    /// When the calls running now began or last ended, in nanoseconds since `epoch`.
-    progress_nanos: AtomicU64,
+    pulse: Arc<Pulse>,
     threads: Semaphore,
-    inline: Arc<Inline>,
+    spare: Option<Arc<Spare>>,
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -135,44 +68,41 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Lane {
-    /// A fast lane that may use `threads` threads when it is slow.
-    pub(super) fn new(threads: usize, inline: Arc<Inline>) -> Self {
-        Self {
-            epoch: Instant::now(),
-            average_nanos: AtomicU64::new(0),
-            running: AtomicUsize::new(0),
-            progress_nanos: AtomicU64::new(0),
-            threads: Semaphore::new(threads.max(1)),
-            inline,
+    /// A fast lane that may use `threads` threads when it is slow. Without a spare worker, calls
+    /// that hang may take all workers with them.
+    pub(super) fn new(threads: usize, spare: Option<Arc<Spare>>) -> Self {
+        let pulse = Arc::new(Pulse::new());
+        if let Some(spare) = &spare {
+            spare.watch(pulse.clone());
         }
+        let threads = Semaphore::new(threads.max(1));
+        Self { average_nanos: AtomicU64::new(0), pulse, threads, spare }
     }
 
     /// Whether work would be handed to other threads now.
     pub(super) fn is_slow(&self) -> bool {
-        let stuck = self.running.load(Ordering::Relaxed) > 0
-            && nanos(self.epoch.elapsed())
-                .saturating_sub(self.progress_nanos.load(Ordering::Relaxed))
-                > nanos(STUCK);
-        stuck || self.average_nanos.load(Ordering::Relaxed) > nanos(SLOW_AVERAGE)
+        self.average_nanos.load(Ordering::Relaxed) > nanos(SLOW_AVERAGE) || self.pulse.is_stuck()
     }
 
-    fn note(&self, began: Instant) {
-        let took = nanos(began.elapsed());
+    fn note(&self, took: Duration) {
+        let took = nanos(took.min(SAMPLE_MAX));
         let average = self.average_nanos.load(Ordering::Relaxed);
         let average = average - average / WEIGHT + took / WEIGHT;
         self.average_nanos.store(average, Ordering::Relaxed);
-        self.progress_nanos.store(nanos(self.epoch.elapsed()), Ordering::Relaxed);
     }
 
-    /// Leave to run work on this thread, for as long as it is held: when the path is fast and not
-    /// too much runs like this already.
+    /// Leave to run work on this thread, for as long as it is held: when the path is fast and no
+    /// other hangs.
     pub(super) fn here(&self) -> Option<Here<'_>> {
-        if self.is_slow() || !self.inline.enter() {
+        let began = Instant::now();
+        if self.is_slow() || self.spare.as_ref().is_some_and(|spare| spare.is_out()) {
             return None;
         }
-        let began = Instant::now();
-        if self.running.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.progress_nanos.store(nanos(self.epoch.elapsed()), Ordering::Relaxed);
+        if self.pulse.running.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.pulse.beat(began);
+        }
+        if let Some(spare) = &self.spare {
+            spare.note_work();
         }
         Some(Here { lane: self, began })
     }
@@ -199,7 +129,7 @@ impl Lane {
         let permit = self.threads.acquire().await;
         let began = Instant::now();
         let done = elsewhere(move || work(&content)).await;
-        self.note(began);
+        self.note(began.elapsed());
         drop(permit);
         done
     }
@@ -224,9 +154,10 @@ pub(super) struct Here<'l> {
 
 impl Drop for Here<'_> {
     fn drop(&mut self) {
-        self.lane.running.fetch_sub(1, Ordering::Relaxed);
-        self.lane.inline.leave();
-        self.lane.note(self.began);
+        let now = Instant::now();
+        self.lane.pulse.beat(now);
+        self.lane.pulse.running.fetch_sub(1, Ordering::SeqCst);
+        self.lane.note(now - self.began);
     }
 }
 
@@ -245,7 +176,7 @@ mod tests {
     use std::thread::{current, sleep};
 
     fn lane(threads: usize) -> Lane {
-        Lane::new(threads, Inline::new())
+        Lane::new(threads, None)
     }
 
     #[tokio::test]
@@ -253,7 +184,9 @@ mod tests {
         let lane = lane(2);
         let here = current().id();
         assert_eq!(lane.run(|| current().id()).await, here);
-        lane.run(|| sleep(Duration::from_millis(30))).await;
+        lane.run(|| sleep(Duration::from_millis(10))).await;
+        assert_eq!(lane.run(|| current().id()).await, here, "once is no habit");
+        lane.run(|| sleep(Duration::from_millis(40))).await;
         assert!(lane.is_slow());
         assert_ne!(lane.run_with(b"abc", |content| (current().id(), content.len())).await.0, here);
         for _ in 0..100 {
@@ -278,37 +211,5 @@ mod tests {
         }
         stuck.send(()).unwrap();
         hung.await.unwrap();
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-    async fn sockets_and_clocks_are_attended_while_work_hangs() {
-        for _ in 0..20 {
-            let lane = Arc::new(lane(1));
-            let (done, hung) = std::sync::mpsc::channel::<()>();
-            let hanging = lane.clone();
-            // Woken by the runtime's clock, so that it is the worker with the clock that hangs.
-            let hanging = tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                let _here = hanging.here().unwrap();
-                hung.recv().is_ok()
-            });
-            let released = tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                done.send(()).is_ok()
-            });
-            let both = async { (hanging.await.unwrap(), released.await.unwrap()) };
-            assert_eq!(both.await, (true, true));
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-    async fn one_thread_is_always_left_for_the_network() {
-        let inline = Inline::new();
-        let (a, b) = (Lane::new(1, inline.clone()), Lane::new(1, inline));
-        let (first, second) = (a.here().unwrap(), b.here().unwrap());
-        assert!(a.here().is_none() && b.here().is_none());
-        drop(first);
-        assert!(b.here().is_some());
-        drop(second);
     }
 }

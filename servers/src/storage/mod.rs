@@ -14,9 +14,11 @@ mod names;
 mod ops;
 mod orphans;
 mod service;
+mod spare;
 pub mod stats;
 mod store;
 
 pub use boot::RunningStorage;
 pub use link::StartupError;
 pub use service::serve;
+pub use spare::Spare;

@@ -2,7 +2,8 @@
 
 use super::config::StorePathConfig;
 use super::disk::Disk;
-use super::lane::{Inline, Lane};
+use super::lane::Lane;
+use super::spare::Spare;
 use fdfs_core::config::Reserved;
 use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::Status;
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// Beginning of the names of files under way; removed at start.
@@ -100,8 +102,8 @@ impl Store {
         subdir_count: usize,
         threads: usize,
         disk: &dyn Disk,
+        spare: Option<&Arc<Spare>>,
     ) -> io::Result<Self> {
-        let inline = Inline::new();
         let mut paths = Vec::new();
         for config in configs {
             if !config.path.is_dir() {
@@ -119,7 +121,7 @@ impl Store {
                 root: config.path.clone(),
                 data,
                 read_only: config.read_only,
-                lane: Lane::new(threads, inline.clone()),
+                lane: Lane::new(threads, spare.cloned()),
                 total_mb: AtomicI64::new(0),
                 free_mb: AtomicI64::new(0),
                 looked_at: AtomicI64::new(i64::MIN),
