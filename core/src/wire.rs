@@ -54,7 +54,8 @@ pub trait Wire: Sized {
 
     /// The value's bytes in a new buffer.
     fn encode(&self) -> BytesMut {
-        let mut out = BytesMut::new();
+        // Enough for all but lists, so that it grows once.
+        let mut out = BytesMut::with_capacity(192);
         self.write(&mut out);
         out
     }

@@ -1,13 +1,17 @@
 //! One connection of a server: framed requests in, replies out, every wait bounded.
 
 use super::buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffers};
+use super::turn::after_others;
 use fdfs_core::protocol::Status;
 use fdfs_core::protocol::frame::{Decoder, Event, FrameError, HEADER_LEN, Header};
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -139,8 +143,8 @@ impl Conn {
                     {
                         return Ok(None);
                     }
-                    let deadline =
-                        *deadline.get_or_insert_with(|| Instant::now() + self.limits.head_timeout);
+                    let limit = self.limits.head_timeout;
+                    let deadline = || *deadline.get_or_insert_with(|| Instant::now() + limit);
                     if !self.receive(len, deadline, "request head").await? {
                         return Ok(None);
                     }
@@ -232,6 +236,7 @@ impl Conn {
     }
 
     async fn send_packet(&mut self, header: Header, body: &[u8]) -> Result<(), ConnError> {
+        after_others().await;
         let header = header.encode();
         let mut small = [0; 512];
         let len = HEADER_LEN + body.len();
@@ -243,10 +248,8 @@ impl Conn {
         }
         let slices = [io::IoSlice::new(&header), io::IoSlice::new(body)];
         let limit = self.limits.network_timeout;
-        let Ok(sent) = timeout(limit, self.stream.write_vectored(&slices)).await else {
-            return Err(ConnError::Slow("the peer does not take the reply"));
-        };
-        let sent = sent?;
+        let sent = within(|| Instant::now() + limit, self.stream.write_vectored(&slices)).await;
+        let sent = sent.ok_or(ConnError::Slow("the peer does not take the reply"))??;
         match sent.checked_sub(HEADER_LEN) {
             Some(sent) => self.send(body.get(sent..).unwrap_or_default()).await,
             None => {
@@ -260,10 +263,8 @@ impl Conn {
     pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), ConnError> {
         while !bytes.is_empty() {
             let limit = self.limits.network_timeout;
-            let Ok(sent) = timeout(limit, self.stream.write(bytes)).await else {
-                return Err(ConnError::Slow("the peer does not take the reply"));
-            };
-            match sent? {
+            let sent = within(|| Instant::now() + limit, self.stream.write(bytes)).await;
+            match sent.ok_or(ConnError::Slow("the peer does not take the reply"))?? {
                 0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 sent => bytes = bytes.get(sent..).unwrap_or_default(),
             }
@@ -293,16 +294,14 @@ impl Conn {
     async fn receive(
         &mut self,
         len: usize,
-        deadline: Instant,
+        mut deadline: impl FnMut() -> Instant,
         what: &'static str,
     ) -> Result<bool, ConnError> {
         self.make_room(len);
         while self.filled.len() < len {
             let free = self.buffer.get_mut(self.filled.end..).unwrap_or_default();
-            let Ok(received) = timeout_at(deadline, self.stream.read(free)).await else {
-                return Err(ConnError::Slow(what));
-            };
-            match received? {
+            let received = within(&mut deadline, self.stream.read(free)).await;
+            match received.ok_or(ConnError::Slow(what))?? {
                 0 if self.filled.is_empty() => return Ok(false),
                 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 received => self.filled.end += received,
@@ -316,7 +315,7 @@ impl Conn {
         let (since, taken) = *self.content_since.get_or_insert_with(|| (Instant::now(), 0));
         let allowed = self.limits.content_grace
             + Duration::from_secs((taken + len as u64) / self.limits.content_rate_min.max(1));
-        if !self.receive(len, silence.min(since + allowed), "content").await? {
+        if !self.receive(len, || silence.min(since + allowed), "content").await? {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         Ok(())
@@ -359,6 +358,16 @@ impl Conn {
 impl Drop for Conn {
     fn drop(&mut self) {
         self.buffers.give(std::mem::take(&mut self.buffer));
+    }
+}
+
+/// Waits for `io` until the deadline. Most of the time it is ready, and then no clock is asked.
+async fn within<T>(deadline: impl FnOnce() -> Instant, io: impl Future<Output = T>) -> Option<T> {
+    let mut io = pin!(io);
+    let at_once = poll_fn(|context| Poll::Ready(io.as_mut().poll(context))).await;
+    match at_once {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => timeout_at(deadline(), io).await.ok(),
     }
 }
 

@@ -6,7 +6,9 @@ mod conn;
 mod listener;
 pub mod log;
 pub mod process;
+mod turn;
 
 pub use buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffers};
 pub use conn::{Conn, ConnError, ConnLimits, Request};
 pub use listener::{ConnCounts, Server, ServerOptions, bind_all};
+pub use turn::after_others;

@@ -2,8 +2,8 @@
 //!
 //! A record is handed to the kernel before its request is acknowledged, so that the death of the
 //! process loses none. When that fails nothing is acknowledged, and the torn bytes are cut off so
-//! that the next record starts a line. Requests that come while a write is under way share the
-//! next one.
+//! that the next record starts a line. Records are queued first and written when their request is
+//! about to be answered: those of all requests that are as far by then share one write.
 //!
 //! A change that is made and then cannot be recorded would never reach the other storages. So a
 //! little disk space is always set aside for records, and changes are refused before they are made
@@ -18,7 +18,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes after which the next file is begun.
 const FILE_LEN_MAX: u64 = 1 << 30;
@@ -129,26 +129,46 @@ impl Writer {
     }
 }
 
-/// A batch that could not be written, until all its requests know.
+/// Records that are written together, and what became of them.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Absent until the batch was dealt with: `None` when it was written, or the error.
+    outcome: OnceLock<Option<i32>>,
+}
+
+impl Batch {
+    fn outcome(&self) -> Option<io::Result<()>> {
+        let errno = self.outcome.get()?;
+        Some(errno.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno))))
+    }
+}
+
+/// Stands for records that wait to be written.
 #[derive(Debug)]
-struct Failure {
-    batch: u64,
-    errno: i32,
-    unaware: usize,
+#[must_use = "a change may be acknowledged only after its records were written"]
+pub struct Ticket {
+    batch: Arc<Batch>,
+    /// The time of the records.
+    pub time: i64,
+}
+
+impl Ticket {
+    /// What became of the records; `None` while they wait.
+    pub fn outcome(&self) -> Option<io::Result<()>> {
+        self.batch.outcome()
+    }
 }
 
 #[derive(Debug)]
 struct Queue {
-    /// Records that wait to be written, and of how many requests they are.
+    /// Records that wait to be written: at most those of one request for each connection.
     lines: Vec<u8>,
-    requests: usize,
-    /// Number of the batch they will be.
-    batch: u64,
-    /// Number of the last batch that was dealt with.
-    done: u64,
-    failures: Vec<Failure>,
+    /// The batch they will be.
+    batch: Arc<Batch>,
     /// Absent while a batch is being written.
     writer: Option<Writer>,
+    /// Threads that wait for the writer.
+    waiting: usize,
     /// A buffer for the next batch.
     spare: Vec<u8>,
     /// The file, and how far it is written.
@@ -158,34 +178,18 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, time: i64, records: &[Record]) -> u64 {
+    fn push(&mut self, time: i64, records: &[Record]) {
         for record in records {
             // Writing to a Vec cannot fail.
             let _ = write!(self.lines, "{time} {} ", char::from(record.operation as u8));
             self.lines.extend_from_slice(record.text.as_bytes());
             self.lines.push(b'\n');
         }
-        self.requests += 1;
-        self.batch
     }
 
-    fn take_batch(&mut self) -> (Vec<u8>, usize) {
-        self.batch += 1;
+    fn take_batch(&mut self) -> (Vec<u8>, Arc<Batch>) {
         let spare = std::mem::take(&mut self.spare);
-        (std::mem::replace(&mut self.lines, spare), std::mem::take(&mut self.requests))
-    }
-
-    fn result_of(&mut self, batch: u64) -> io::Result<()> {
-        let Some(at) = self.failures.iter().position(|failure| failure.batch == batch) else {
-            return Ok(());
-        };
-        let Some(failure) = self.failures.get_mut(at) else { return Ok(()) };
-        let error = io::Error::from_raw_os_error(failure.errno);
-        failure.unaware -= 1;
-        if failure.unaware == 0 {
-            self.failures.swap_remove(at);
-        }
-        Err(error)
+        (std::mem::replace(&mut self.lines, spare), std::mem::take(&mut self.batch))
     }
 }
 
@@ -231,11 +235,9 @@ impl Binlog {
             Writer { file: file.clone(), index, len, torn: false, reserved_end, rotate_at };
         let queue = Queue {
             lines: Vec::new(),
-            requests: 0,
-            batch: 1,
-            done: 0,
-            failures: Vec::new(),
+            batch: Arc::default(),
             writer: Some(writer),
+            waiting: 0,
             spare: Vec::new(),
             file,
             end,
@@ -282,37 +284,68 @@ impl Binlog {
         Ok(())
     }
 
-    /// Adds the records of one request, all or none, and hands them to the kernel.
-    pub fn add(&self, time: i64, records: &[Record]) -> io::Result<()> {
+    /// Queues the records of one request, which are written all or none by [`Self::commit`].
+    /// Their order is that of these calls.
+    pub fn push(&self, time: i64, records: &[Record]) -> io::Result<Ticket> {
         self.check()?;
         let mut queue = self.lock();
-        let batch = queue.push(time, records);
-        while queue.done < batch {
-            let Some(mut writer) = queue.writer.take() else {
-                queue = self.dealt.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            // This thread writes for all who have come so far.
-            let (mut lines, requests) = queue.take_batch();
-            drop(queue);
-            let written = self.write(&mut writer, &lines);
-            lines.clear();
-            queue = self.lock();
-            if let Err(error) = &written {
-                let errno = error.raw_os_error().unwrap_or(5);
-                queue.failures.push(Failure { batch, errno, unaware: requests });
+        queue.push(time, records);
+        Ok(Ticket { batch: queue.batch.clone(), time })
+    }
+
+    /// Hands the records to the kernel, with all that have queued up meanwhile.
+    pub fn commit(&self, ticket: &Ticket) -> io::Result<()> {
+        let mut queue = None;
+        loop {
+            if let Some(outcome) = ticket.outcome() {
+                return outcome;
             }
-            (queue.spare, queue.done) = (lines, batch);
-            (queue.file, queue.end) = (writer.file.clone(), (writer.index, writer.len));
-            queue.writer = Some(writer);
-            if requests > 1 || queue.requests > 0 {
-                self.dealt.notify_all();
+            let mut held = queue.take().unwrap_or_else(|| self.lock());
+            // Whoever was faster has written it, or writes it now.
+            if ticket.outcome().is_none() {
+                held = match held.writer.take() {
+                    Some(writer) => self.write_batch(held, writer),
+                    None => self.wait(held),
+                };
             }
+            queue = Some(held);
         }
-        queue.result_of(batch)
+    }
+
+    fn wait<'q>(&self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+        queue.waiting += 1;
+        let mut queue = self.dealt.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        queue.waiting -= 1;
+        queue
+    }
+
+    /// Writes all that is queued.
+    fn write_batch<'q>(
+        &'q self,
+        mut queue: MutexGuard<'q, Queue>,
+        mut writer: Writer,
+    ) -> MutexGuard<'q, Queue> {
+        let (mut lines, batch) = queue.take_batch();
+        drop(queue);
+        let written = self.write(&mut writer, &lines);
+        lines.clear();
+        let errno = written.err().map(|error| error.raw_os_error().unwrap_or(5));
+        // Nobody else deals with this batch.
+        let _ = batch.outcome.set(errno);
+        let mut queue = self.lock();
+        queue.spare = lines;
+        (queue.file, queue.end) = (writer.file.clone(), (writer.index, writer.len));
+        queue.writer = Some(writer);
+        if queue.waiting > 0 {
+            self.dealt.notify_all();
+        }
+        queue
     }
 
     fn write(&self, writer: &mut Writer, lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         writer.write(lines)?;
         if writer.len >= writer.rotate_at {
             self.rotate(writer);
@@ -359,6 +392,8 @@ impl Binlog {
     /// not write, and would call the next sync a success.
     pub fn sync(&self) -> io::Result<()> {
         self.check()?;
+        // What a request left that ended between the two steps.
+        self.commit(&self.push(0, &[])?)?;
         let (file, end) = {
             let queue = self.lock();
             if queue.synced == queue.end {

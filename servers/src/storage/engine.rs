@@ -1,10 +1,11 @@
 //! The storage engine: everything that serving a request needs, and the rules that all operations
 //! share.
 
-use super::binlog::{Binlog, Record};
+use super::binlog::{Binlog, Record, Ticket};
 use super::clock::Clock;
 use super::config::StorageConfig;
 use super::disk::{Disk, sync_every::SyncEvery};
+use super::lane::Lane;
 use super::locks::FileLocks;
 use super::names::Names;
 use super::spare::Spare;
@@ -44,6 +45,8 @@ pub struct Engine {
     pub names: Names,
     /// The record of changes.
     pub binlog: Binlog,
+    /// Where the binlog is written: its disk may be another one than those of the store paths.
+    pub(super) records_lane: Lane,
     /// Counters.
     pub stats: Stats,
     /// Files being changed now.
@@ -95,6 +98,7 @@ impl Engine {
             store,
             names,
             binlog: Binlog::open(disk.clone(), data.join("sync"))?,
+            records_lane: Lane::new(threads, spare.cloned()),
             stats,
             locks: Arc::default(),
             disk: SyncEvery::wrap(disk, keys.fsync_after_written_bytes),
@@ -137,10 +141,15 @@ impl Engine {
         self.binlog.check_room().map_err(refusal)
     }
 
-    /// Records the changes of one request; it may be acknowledged once this succeeds.
-    pub fn record(&self, time: i64, records: &[Record]) -> Result<(), Status> {
-        self.binlog.add(time, records).map_err(refusal)?;
-        self.stats.source_update(time);
+    /// Queues the records of a change; what it changed may be changed again after this.
+    pub fn record(&self, time: i64, records: &[Record]) -> Result<Ticket, Status> {
+        self.binlog.push(time, records).map_err(refusal)
+    }
+
+    /// Writes queued records; their request may be acknowledged once this succeeds.
+    pub fn commit(&self, ticket: &Ticket) -> Result<(), Status> {
+        self.binlog.commit(ticket).map_err(refusal)?;
+        self.stats.source_update(ticket.time);
         Ok(())
     }
 

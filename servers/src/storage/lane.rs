@@ -13,6 +13,11 @@ use tokio::sync::Semaphore;
 
 /// Average beyond which a path counts as slow.
 const SLOW_AVERAGE: Duration = Duration::from_millis(1);
+/// Average beyond which making something durable is handed to threads. Only memory is faster, and
+/// on a disk the more wait together, the fewer times it has to turn.
+const SLOW_SYNC_AVERAGE: Duration = Duration::from_micros(50);
+/// Threads that wait for one disk to make something durable.
+const SYNC_THREADS: usize = 16;
 /// A call that has been running for this long makes its path slow before it ends.
 const STUCK: Duration = Duration::from_millis(20);
 /// Weight of the newest call in the average: 1 of this many. One call in the middle of which
@@ -58,6 +63,7 @@ impl Pulse {
 #[derive(Debug)]
 pub(super) struct Lane {
     average_nanos: AtomicU64,
+    slow_average: Duration,
     pulse: Arc<Pulse>,
     threads: Semaphore,
     spare: Option<Arc<Spare>>,
@@ -75,13 +81,21 @@ impl Lane {
         if let Some(spare) = &spare {
             spare.watch(pulse.clone());
         }
-        let threads = Semaphore::new(threads.max(1));
-        Self { average_nanos: AtomicU64::new(0), pulse, threads, spare }
+        let (threads, slow_average) = (Semaphore::new(threads.max(1)), SLOW_AVERAGE);
+        Self { average_nanos: AtomicU64::new(0), slow_average, pulse, threads, spare }
+    }
+
+    /// A lane for work that makes something durable: taken for slow until it has been fast.
+    pub(super) fn for_syncs(spare: Option<Arc<Spare>>) -> Self {
+        let lane = Self::new(SYNC_THREADS, spare);
+        let average_nanos = AtomicU64::new(nanos(2 * SLOW_SYNC_AVERAGE));
+        Self { average_nanos, slow_average: SLOW_SYNC_AVERAGE, ..lane }
     }
 
     /// Whether work would be handed to other threads now.
     pub(super) fn is_slow(&self) -> bool {
-        self.average_nanos.load(Ordering::Relaxed) > nanos(SLOW_AVERAGE) || self.pulse.is_stuck()
+        self.average_nanos.load(Ordering::Relaxed) > nanos(self.slow_average)
+            || self.pulse.is_stuck()
     }
 
     fn note(&self, took: Duration) {
@@ -127,15 +141,18 @@ impl Lane {
         let content = content.to_vec();
         // The semaphore is never closed; an error would only mean running without a permit.
         let permit = self.threads.acquire().await;
-        let began = Instant::now();
-        let done = elsewhere(move || work(&content)).await;
-        self.note(began.elapsed());
+        let timed = elsewhere(move || {
+            let began = Instant::now();
+            (work(&content), began.elapsed())
+        });
+        let (done, took) = timed.await;
+        self.note(took);
         drop(permit);
         done
     }
 
-    /// Runs work that takes long on any disk, such as reading a whole file or making it durable.
-    /// It says nothing about the health of the path.
+    /// Runs work that takes long on any disk, such as reading a whole file. It says nothing about
+    /// the health of the path.
     pub(super) async fn run_long<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -196,6 +213,19 @@ mod tests {
         assert_ne!(lane.run_long(|| current().id()).await, here);
         lane.run_long(|| sleep(Duration::from_millis(30))).await;
         assert!(!lane.is_slow(), "long work is expected to take long");
+    }
+
+    #[tokio::test]
+    async fn syncs_run_on_threads_until_they_prove_to_cost_nothing() {
+        let lane = Lane::for_syncs(None);
+        let here = current().id();
+        assert_ne!(lane.run(|| current().id()).await, here);
+        for _ in 0..100 {
+            lane.run(|| ()).await;
+        }
+        assert_eq!(lane.run(|| current().id()).await, here);
+        lane.run(|| sleep(Duration::from_millis(3))).await;
+        assert_ne!(lane.run(|| current().id()).await, here);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@ mod locks;
 mod names;
 mod ops;
 mod orphans;
+mod pending;
 mod service;
 mod spare;
 pub mod stats;

@@ -5,6 +5,7 @@ use super::engine::Engine;
 use super::lane::Lane;
 use super::names::NewKind;
 use super::ops::{Done, change, delete, download, info, link, metadata, upload};
+use super::pending::{Pending, commit};
 use super::stats::Op;
 use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request};
 use bytes::BytesMut;
@@ -129,17 +130,17 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
             let size = attempt!(u64::try_from(head.size).map_err(|_| Status::EINVAL));
             let name = attempt!(appender_name(head.name));
             let work = move |e: &Engine, name: &Name| change::truncate(e, name, size);
-            let done = locked(engine, name, Pace::Short, work).await;
+            let done = change_file(engine, name, Pace::Short, work).await;
             counted(engine, Op::TruncateCount, done).map(|()| empty())
         }
         Command::REGENERATE_APPENDER_FILENAME => {
             let name = attempt!(decode::<Name>(conn).and_then(appender_name));
-            let done = locked(engine, name, Pace::Long, change::regenerate).await;
+            let done = change_file(engine, name, Pace::Long, change::regenerate).await;
             done.map(|name| stored_as(engine, name))
         }
         Command::DELETE_FILE => {
             let name = attempt!(file_name(engine, conn));
-            let done = locked(engine, name, Pace::Short, delete::delete).await;
+            let done = change_file(engine, name, Pace::Short, delete::delete).await;
             counted(engine, Op::DeleteCount, done).map(|()| empty())
         }
         Command::SET_METADATA => {
@@ -147,7 +148,7 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
             attempt!(metadata::check(engine, &head));
             let name = head.name;
             let work = move |e: &Engine, name: &Name| metadata::set(e, name, &head);
-            let done = locked(engine, name, Pace::Long, work).await;
+            let done = change_file(engine, name, Pace::Sync, work).await;
             counted(engine, Op::SetMetaCount, done).map(|()| empty())
         }
         Command::GET_METADATA => {
@@ -160,14 +161,14 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
             let (flags, peer) = (header.status.0, conn.peer());
             let reads = info::reads_content(engine, &name, flags);
             let pace = if reads { Pace::Long } else { Pace::Short };
-            let work = move |e: &Engine, name: &Name| info::info(e, name, flags, &peer.to_string());
+            let work = move |e: &Engine, name: &Name| info::info(e, name, flags, peer);
             on_lane(engine, name, pace, work).await.map(|info| info.encode())
         }
         Command::CREATE_LINK => {
             let head = attempt!(decode::<CreateLink>(conn));
             let source = head.source;
             let work = move |e: &Engine, _: &Name| link::create(e, &head);
-            let made = locked(engine, source, Pace::Short, work).await;
+            let made = change_file(engine, source, Pace::Short, work).await;
             counted(engine, Op::CreateLinkCount, made).map(|name| stored_as(engine, name))
         }
         command => Err(refusal(command)),
@@ -218,7 +219,9 @@ fn resolve<'e>(engine: &'e Engine, name: &Name) -> Done<(Name, &'e Lane)> {
 enum Pace {
     /// It stays within the page cache.
     Short,
-    /// It waits for the disk, or reads a file of any size.
+    /// It makes something durable.
+    Sync,
+    /// It reads a file of any size.
     Long,
 }
 
@@ -229,28 +232,28 @@ async fn on_lane<T: Send + 'static>(
     pace: Pace,
     work: impl FnOnce(&Engine, &Name) -> Done<T> + Send + 'static,
 ) -> Done<T> {
-    let (name, lane) = resolve(engine, &name)?;
-    let engine = engine.clone();
+    let (logic, path) = engine.store.locate(name.as_bytes())?;
+    let (name, engine) = (logic.canonical(), engine.clone());
     match pace {
-        Pace::Short => lane.run(move || work(&engine, &name)).await,
-        Pace::Long => lane.run_long(move || work(&engine, &name)).await,
+        Pace::Short => path.lane.run(move || work(&engine, &name)).await,
+        Pace::Sync => path.sync_lane.run(move || work(&engine, &name)).await,
+        Pace::Long => path.lane.run_long(move || work(&engine, &name)).await,
     }
 }
 
-/// The same while nobody else changes the file.
-async fn locked<T: Send + 'static>(
+/// Changes a file while nobody else does, and records it.
+async fn change_file<T: Send + 'static>(
     engine: &Arc<Engine>,
     name: Name,
     pace: Pace,
-    work: impl FnOnce(&Engine, &Name) -> Done<T> + Send + 'static,
+    work: impl FnOnce(&Engine, &Name) -> Done<Pending<T>> + Send + 'static,
 ) -> Done<T> {
-    let (name, _) = resolve(engine, &name)?;
+    let (name, lane) = resolve(engine, &name)?;
     let guard = engine.locks.lock(name).await;
-    let work = move |engine: &Engine, name: &Name| {
-        let _held_to_the_end = guard;
-        work(engine, name)
-    };
-    on_lane(engine, name, pace, work).await
+    // The work takes the guard along, wherever it runs and whatever becomes of the connection.
+    let work = move |engine: &Engine, name: &Name| work(engine, name).map(|made| (made, guard));
+    let (made, _held_to_the_end) = on_lane(engine, name, pace, work).await?;
+    commit(engine, lane, Ok(made)).await
 }
 
 /// Keeps the figures of free space fresh, which uploads are accepted by. Nobody waits for it: a
@@ -292,10 +295,10 @@ async fn upload_content(
             let lane = &attempt!(engine.store.path(accepted.store_path)).lane;
             let for_work = engine.clone();
             let content = conn.whole_content().await?;
-            lane.run_with(content, move |content| {
+            let made = lane.run_with(content, move |content| {
                 upload::store_whole(&for_work, &accepted, content)
-            })
-            .await
+            });
+            commit(engine, lane, made.await).await
         }
         Ok(accepted) => upload_streamed(engine, conn, accepted).await?,
         Err(status) => Err(status),
@@ -329,7 +332,8 @@ async fn upload_streamed(
         let written = lane.run_with(piece, move |piece| streamed.write(piece).map(|()| streamed));
         streamed = attempt!(written.await);
     }
-    Ok(lane.run(move || streamed.finish()).await)
+    let made = lane.run(move || streamed.finish()).await;
+    Ok(commit(engine, lane, made).await)
 }
 
 async fn write_content(
@@ -373,12 +377,12 @@ async fn write_locked(
         let done = lane.run_with(content, move |content| {
             let mut writing = change::Writing::begin(for_work, &name, offset, len, guard)?;
             if content.is_empty() {
-                return Ok(());
+                return Ok(Pending::unchanged(()));
             }
             writing.write(content)?;
             writing.finish()
         });
-        return Ok(done.await);
+        return Ok(commit(engine, lane, done.await).await);
     }
     let guard = engine.locks.lock(name).await;
     let begun = lane.run(move || change::Writing::begin(for_work, &name, offset, len, guard)).await;
@@ -394,7 +398,8 @@ async fn write_locked(
         let written = lane.run_with(piece, move |piece| writing.write(piece).map(|()| writing));
         writing = attempt!(written.await);
     }
-    Ok(lane.run(move || writing.finish()).await)
+    let made = lane.run(move || writing.finish()).await;
+    Ok(commit(engine, lane, made).await)
 }
 
 async fn download_file(engine: &Arc<Engine>, conn: &mut Conn, head: Download) -> Handled {
@@ -417,12 +422,7 @@ async fn send_file(
     let buffers = conn.buffers().clone();
     let pool = buffers.clone();
     // Opening and reading the first piece are one visit to the lane.
-    let opened = lane.run(move || {
-        download::begin(&for_work, &head, |len| {
-            let len = usize::try_from(len).unwrap_or(usize::MAX).min(BUFFER_LARGE_LEN);
-            (pool.take(len), len)
-        })
-    });
+    let opened = lane.run(move || download::begin(&for_work, &head, &pool));
     let (mut opened, mut buffer, mut len) = attempt!(opened.await);
     let total = opened.len;
     let mut sent = len as u64;

@@ -31,6 +31,8 @@ pub struct StorePath {
     read_only: bool,
     /// Where its file work runs.
     pub(super) lane: Lane,
+    /// Where something in it is made durable.
+    pub(super) sync_lane: Lane,
     total_mb: AtomicI64,
     free_mb: AtomicI64,
     /// The second in which the space was last looked at.
@@ -122,6 +124,7 @@ impl Store {
                 data,
                 read_only: config.read_only,
                 lane: Lane::new(threads, spare.cloned()),
+                sync_lane: Lane::for_syncs(spare.cloned()),
                 total_mb: AtomicI64::new(0),
                 free_mb: AtomicI64::new(0),
                 looked_at: AtomicI64::new(i64::MIN),

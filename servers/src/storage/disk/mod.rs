@@ -3,12 +3,12 @@
 pub mod fault;
 pub(super) mod sync_every;
 
+use rustix::fs::{self, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags, Timespec};
+use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use std::fmt::Debug;
-use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, symlink};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
 
 /// Permission bits of stored files, as the original gives them.
 const FILE_MODE: u32 = 0o644;
@@ -32,7 +32,7 @@ pub trait Disk: Debug + Send + Sync {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Opens a file for reading.
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
-    /// Opens a file for changing it in place.
+    /// Opens a file for changing it in place; links are not followed.
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Gives a file its name for good; fails when the name is taken.
     fn publish(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -72,65 +72,69 @@ pub trait DiskFile: Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
-fn stat_of(meta: &fs::Metadata) -> Stat {
-    use std::os::unix::fs::MetadataExt as _;
+fn stat_of(stat: fs::Stat) -> Stat {
+    let kind = FileType::from_raw_mode(stat.st_mode);
     Stat {
-        size: meta.len(),
-        modified: meta.mtime(),
-        is_file: meta.is_file(),
-        is_link: meta.is_symlink(),
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        modified: stat.st_mtime,
+        is_file: kind == FileType::RegularFile,
+        is_link: kind == FileType::Symlink,
     }
 }
 
+fn open(path: &Path, flags: OFlags) -> io::Result<Box<dyn DiskFile>> {
+    let flags = flags | OFlags::CLOEXEC;
+    let file = retry_on_intr(|| fs::open(path, flags, Mode::from(FILE_MODE)))?;
+    Ok(Box::new(RealFile(file)))
+}
+
+/// Straight system calls: what `std::fs` does beside them is seen in the rate of small files.
 impl Disk for RealDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).read(true).create_new(true).mode(FILE_MODE).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        open(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(RealFile(File::open(path)?)))
+        open(path, OFlags::RDONLY)
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(RealFile(OpenOptions::new().read(true).write(true).open(path)?)))
+        open(path, OFlags::RDWR | OFlags::NOFOLLOW)
     }
 
     fn publish(&self, from: &Path, to: &Path) -> io::Result<()> {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        match fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // File systems that cannot do this in one step, such as NFS, say so like this.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                fs::hard_link(from, to)?;
-                fs::remove_file(from)
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                fs::link(from, to)?;
+                Ok(fs::unlink(from)?)
             }
             done => Ok(done?),
         }
     }
 
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        Ok(fs::rename(from, to)?)
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
-        symlink(target, link)
+        Ok(fs::symlink(target, link)?)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        Ok(fs::unlink(path)?)
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        Ok(stat_of(&fs::metadata(path)?))
+        Ok(stat_of(fs::stat(path)?))
     }
 
     fn lstat(&self, path: &Path) -> io::Result<Stat> {
-        Ok(stat_of(&fs::symlink_metadata(path)?))
+        Ok(stat_of(fs::lstat(path)?))
     }
 
     fn space(&self, path: &Path) -> io::Result<(i64, i64)> {
-        let space = rustix::fs::statvfs(path)?;
+        let space = fs::statvfs(path)?;
         let mb = |blocks: u64| {
             i64::try_from((u128::from(blocks) * u128::from(space.f_frsize)) >> 20)
                 .unwrap_or(i64::MAX)
@@ -140,44 +144,51 @@ impl Disk for RealDisk {
 }
 
 #[derive(Debug)]
-struct RealFile(File);
+struct RealFile(OwnedFd);
 
 impl DiskFile for RealFile {
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+    fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match retry_on_intr(|| pwrite(&self.0, bytes, offset))? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => {
+                    bytes = bytes.get(written..).unwrap_or_default();
+                    offset += written as u64;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.0.read_at(rest, offset + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match retry_on_intr(|| pread(&self.0, &mut *rest, offset + filled as u64))? {
+                0 => break,
+                read => filled += read,
             }
         }
         Ok(filled)
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        Ok(stat_of(&self.0.metadata()?))
+        Ok(stat_of(fs::fstat(&self.0)?))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        Ok(retry_on_intr(|| fs::ftruncate(&self.0, len))?)
     }
 
     fn set_modified(&self, unix_secs: i64) -> io::Result<()> {
-        let time = UNIX_EPOCH + Duration::from_secs(unix_secs.max(0).unsigned_abs());
-        self.0.set_times(FileTimes::new().set_modified(time).set_accessed(time))
+        let time = Timespec { tv_sec: unix_secs, tv_nsec: 0 };
+        Ok(fs::futimens(&self.0, &fs::Timestamps { last_access: time, last_modification: time })?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        Ok(retry_on_intr(|| fs::fdatasync(&self.0))?)
     }
 
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
-        Ok(rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::KEEP_SIZE, offset, len)?)
+        Ok(fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, offset, len)?)
     }
 }

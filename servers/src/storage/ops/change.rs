@@ -1,11 +1,12 @@
 //! Changing appender files in place (spec 01 §8.4 to §8.7). The caller holds the file's lock.
 
-use super::{Done, NAME_TRIES, existing, record_with, status};
+use super::{Done, NAME_TRIES, record_with, status};
 use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::DiskFile;
 use crate::storage::engine::Engine;
 use crate::storage::locks::FileGuard;
 use crate::storage::names::{Names, NewKind};
+use crate::storage::pending::Pending;
 use fdfs_core::protocol::{Name, Status};
 use std::io;
 use std::path::PathBuf;
@@ -14,16 +15,32 @@ use std::sync::Arc;
 /// Bytes read at a time for a checksum.
 const READ_LEN: usize = 256 * 1024;
 
-/// Finds the appender file with this name, and its size.
-fn appender(engine: &Engine, name: &Name) -> Done<(PathBuf, u64)> {
+/// What `open` says of a directory, and of a link that it does not follow.
+const NO_FILE: [i32; 2] = [21, 40];
+
+/// Opens the appender file with this name; tells its size.
+fn appender(engine: &Engine, name: &Name) -> Done<(Box<dyn DiskFile>, PathBuf, u64)> {
     let (logic, _) = engine.store.locate(name.as_bytes())?;
     let path = engine.store.file(&logic)?;
-    let stat = existing(engine, &path)?;
+    let file = engine.disk.open_write(&path).map_err(|error| match error.raw_os_error() {
+        Some(errno) if NO_FILE.contains(&errno) => Status::EINVAL,
+        _ => status(error),
+    })?;
+    let stat = file.stat().map_err(status)?;
     if !stat.is_file || !logic.has_appender_mark() {
         return Err(Status::EINVAL);
     }
     engine.check_room()?;
-    Ok((path, stat.size))
+    Ok((file, path, stat.size))
+}
+
+/// The time of a change that began at `began` and is done now: that of the file (spec 04 §A.5.2).
+fn time_of(engine: &Engine, file: &dyn DiskFile, began: i64) -> Done<i64> {
+    // Within one second it needs no look at the file.
+    match engine.now() == began {
+        true => Ok(began),
+        false => file.stat().map(|stat| stat.modified).map_err(status),
+    }
 }
 
 /// Content on its way into an appender file. Dropped before it is finished, an append is cut off
@@ -38,6 +55,8 @@ pub(in crate::storage) struct Writing {
     start: u64,
     len: u64,
     written: u64,
+    /// Second in which the last piece began to be written.
+    wrote: i64,
     finished: bool,
     /// Held until the last byte is where it belongs, whatever becomes of the connection.
     _guard: FileGuard,
@@ -52,7 +71,7 @@ impl Writing {
         len: u64,
         guard: FileGuard,
     ) -> Done<Self> {
-        let (path, old_size) = appender(&engine, name)?;
+        let (file, _, old_size) = appender(&engine, name)?;
         let (operation, start) = match offset {
             None => (Operation::Append, old_size),
             Some(offset) if offset <= old_size => (Operation::Modify, offset),
@@ -60,8 +79,8 @@ impl Writing {
         };
         start.checked_add(len).and_then(|end| i64::try_from(end).ok()).ok_or(Status::EINVAL)?;
         let record = record_with(operation, name, format_args!("{start} {len}"))?;
-        let file = engine.disk.open_write(&path).map_err(status)?;
         Ok(Self {
+            wrote: engine.now(),
             engine,
             file,
             name: *name,
@@ -77,28 +96,24 @@ impl Writing {
 
     /// Adds a piece.
     pub(in crate::storage) fn write(&mut self, piece: &[u8]) -> Done<()> {
+        self.wrote = self.engine.now();
         self.file.write_at(piece, self.start + self.written).map_err(status)?;
         self.written += piece.len() as u64;
         Ok(())
     }
 
     /// Records the change once all content is there.
-    pub(in crate::storage) fn finish(mut self) -> Done<()> {
+    pub(in crate::storage) fn finish(mut self) -> Done<Pending<()>> {
         if self.written != self.len {
             return Err(Status::EIO);
         }
-        let time = self.file.stat().map_err(status)?.modified;
-        self.engine.record(time, &[self.record])?;
+        let time = time_of(&self.engine, &*self.file, self.wrote)?;
         self.finished = true;
-        Ok(())
+        let (engine, record) = (self.engine.clone(), self.record);
+        Pending::undone_by(&engine, (), time, &[record], move |_| self.undo())
     }
-}
 
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if self.finished || self.len == 0 {
-            return;
-        }
+    fn undo(&self) {
         let undone = match self.operation {
             Operation::Append => self.file.set_len(self.start).map_err(status),
             // What a modification has overwritten is lost; the other storages must get the same.
@@ -106,6 +121,7 @@ impl Drop for Writing {
                 let extra = format_args!("{} {}", self.start, self.written);
                 record_with(self.operation, &self.name, extra)
                     .and_then(|record| self.engine.record(self.engine.now(), &[record]))
+                    .and_then(|ticket| self.engine.commit(&ticket))
             }
             _ => Ok(()),
         };
@@ -115,24 +131,31 @@ impl Drop for Writing {
     }
 }
 
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !self.finished && self.len > 0 {
+            self.undo();
+        }
+    }
+}
+
 /// Sets the size of an appender file.
-pub(in crate::storage) fn truncate(engine: &Engine, name: &Name, size: u64) -> Done<()> {
-    let (path, old_size) = appender(engine, name)?;
+pub(in crate::storage) fn truncate(engine: &Engine, name: &Name, size: u64) -> Done<Pending<()>> {
+    let (file, _, old_size) = appender(engine, name)?;
     if size == old_size {
-        return Ok(());
+        return Ok(Pending::unchanged(()));
     }
     let record = record_with(Operation::Truncate, name, format_args!("{old_size} {size}"))?;
-    let file = engine.disk.open_write(&path).map_err(status)?;
+    let began = engine.now();
     file.set_len(size).map_err(status)?;
-    let time = file.stat().map_err(status)?.modified;
-    engine.record(time, &[record])
+    Pending::done(engine, (), time_of(engine, &*file, began)?, &[record])
 }
 
 /// Turns an appender file into a normal one under a new name.
-pub(in crate::storage) fn regenerate(engine: &Engine, name: &Name) -> Done<Name> {
-    let (path, _) = appender(engine, name)?;
+pub(in crate::storage) fn regenerate(engine: &Engine, name: &Name) -> Done<Pending<Name>> {
+    let (file, path, _) = appender(engine, name)?;
     let (logic, _) = engine.store.locate(name.as_bytes())?;
-    let (crc32, size) = checksum(&*engine.disk.open_read(&path).map_err(status)?)?;
+    let (crc32, size) = checksum(&*file)?;
     let tail = logic.tail().try_into().map_err(|_| Status::EINVAL)?;
     let place = Names::place_of(logic.store_path(), logic.directories(), tail);
     let now = engine.now();
@@ -142,13 +165,12 @@ pub(in crate::storage) fn regenerate(engine: &Engine, name: &Name) -> Done<Name>
         let new_path = engine.file(&new_name)?;
         match engine.disk.publish(&path, &new_path) {
             Ok(()) => {
-                let recorded = engine.record(now, &[record]);
-                if recorded.is_err()
-                    && let Err(error) = engine.disk.publish(&new_path, &path)
-                {
-                    tracing::error!(%error, "cannot give a file its old name back");
-                }
-                return recorded.map(|()| new_name);
+                let give_back = move |engine: &Engine| {
+                    if let Err(error) = engine.disk.publish(&new_path, &path) {
+                        tracing::error!(%error, "cannot give a file its old name back");
+                    }
+                };
+                return Pending::undone_by(engine, new_name, now, &[record], give_back);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(status(error)),

@@ -1,6 +1,7 @@
 //! Reading files (spec 01 §8.9).
 
 use super::{Done, status};
+use crate::daemon::{BUFFER_LARGE_LEN, Buffers};
 use crate::storage::disk::DiskFile;
 use crate::storage::engine::Engine;
 use fdfs_core::file_id::{Kind, LogicName};
@@ -20,9 +21,15 @@ pub(in crate::storage) struct Opened {
     pub crc32: Option<u32>,
 }
 
-/// Opens a file. Ranges are those of HTTP: they must begin within the file and are cut at its end;
-/// an empty file has the one empty range, which the original refuses (spec 01 §8.9).
-fn open(engine: &Engine, request: &Download) -> Done<Opened> {
+/// A request with its file open.
+struct Asked<'r> {
+    name: LogicName<'r>,
+    file: Box<dyn DiskFile>,
+    start: u64,
+    wanted: u64,
+}
+
+fn ask<'r>(engine: &Engine, request: &'r Download) -> Done<Asked<'r>> {
     engine.check_group(&request.group)?;
     let (Ok(start), Ok(wanted)) = (u64::try_from(request.offset), u64::try_from(request.len))
     else {
@@ -30,6 +37,13 @@ fn open(engine: &Engine, request: &Download) -> Done<Opened> {
     };
     let (name, _) = engine.store.locate(request.name.as_bytes())?;
     let file = engine.disk.open_read(&engine.store.file(&name)?).map_err(status)?;
+    Ok(Asked { name, file, start, wanted })
+}
+
+/// Finds the range in the file. Ranges are those of HTTP: they must begin within the file and are
+/// cut at its end; an empty file has the one empty range, which the original refuses (spec 01 §8.9).
+fn locate(asked: Asked<'_>) -> Done<Opened> {
+    let Asked { name, file, start, wanted } = asked;
     let stat = file.stat().map_err(status)?;
     if !stat.is_file {
         return Err(Status::EISDIR);
@@ -48,23 +62,54 @@ fn open(engine: &Engine, request: &Download) -> Done<Opened> {
     Ok(Opened { file, start, len, crc32 })
 }
 
-/// Opens a file and fills the buffer that `take` gives with the beginning of the range; tells how
-/// much that is. A small file read whole must be what its name says.
+/// Opens a file and fills the buffer with the beginning of the range; tells how much that is. A
+/// small file read whole must be what its name says.
 pub(in crate::storage) fn begin(
     engine: &Engine,
     request: &Download,
-    take: impl FnOnce(u64) -> (Box<[u8]>, usize),
+    buffers: &Buffers,
 ) -> Done<(Opened, Box<[u8]>, usize)> {
-    let opened = open(engine, request)?;
-    let (mut buffer, len) = take(opened.len);
+    let asked = ask(engine, request)?;
+    let name = asked.name;
+    let asked = match as_named(asked, buffers) {
+        Ok(found) => return Ok(found),
+        Err(asked) => asked,
+    };
+    let opened = locate(asked)?;
+    let len = usize::try_from(opened.len).unwrap_or(usize::MAX).min(BUFFER_LARGE_LEN);
+    let mut buffer = buffers.take(len);
     let piece = buffer.get_mut(..len).unwrap_or_default();
     read(&opened, 0, piece)?;
-    if let Some(crc32) = opened.crc32.filter(|_| opened.len == len as u64) {
-        let (name, _) = engine.store.locate(request.name.as_bytes())?;
-        if !is_intact(engine, &name, crc32, piece) {
-            return Err(Status::EIO);
-        }
+    if let Some(crc32) = opened.crc32.filter(|_| opened.len == len as u64)
+        && !is_intact(engine, &name, crc32, piece)
+    {
+        return Err(Status::EIO);
     }
+    Ok((opened, buffer, len))
+}
+
+/// A small normal file asked for as a whole needs no look at its size: it is in the name, and the
+/// checksum there tells whether it was true. Gives the request back when it was not.
+fn as_named<'r>(
+    asked: Asked<'r>,
+    buffers: &Buffers,
+) -> Result<(Opened, Box<[u8]>, usize), Asked<'r>> {
+    let Some(stamp) = asked.name.stamp() else { return Err(asked) };
+    let (size, crc32) = (stamp.size.bytes(), stamp.crc32);
+    let whole = asked.start == 0 && (asked.wanted == 0 || asked.wanted >= size);
+    if !whole || !(1..=BUFFER_LARGE_LEN as u64).contains(&size) || asked.name.kind() != Kind::Normal
+    {
+        return Err(asked);
+    }
+    let len = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut buffer = buffers.take(len);
+    let piece = buffer.get_mut(..len).unwrap_or_default();
+    let read = asked.file.read_at(piece, 0);
+    if !matches!(read, Ok(read) if read == len) || crc32fast::hash(piece) != crc32 {
+        buffers.give(buffer);
+        return Err(asked);
+    }
+    let opened = Opened { file: asked.file, start: 0, len: size, crc32: Some(crc32) };
     Ok((opened, buffer, len))
 }
 

@@ -7,6 +7,7 @@ use fdfs_core::file_id::{Kind, Source};
 use fdfs_core::protocol::address::Ip;
 use fdfs_core::protocol::storage::{FileInfo, INFO_WITHOUT_CRC};
 use fdfs_core::protocol::{Name, Status};
+use std::net::IpAddr;
 
 /// Shortest logic name that holds a stamp.
 const NAME_LEN_MIN: usize = 37;
@@ -22,7 +23,7 @@ pub(in crate::storage) fn info(
     engine: &Engine,
     name: &Name,
     flags: u8,
-    peer: &str,
+    peer: IpAddr,
 ) -> Done<FileInfo> {
     let (logic, _) = engine.store.locate(name.as_bytes())?;
     let path = engine.store.file(&logic)?;
@@ -44,7 +45,8 @@ pub(in crate::storage) fn info(
         Source::Ip(ip) => ip.to_string(),
         Source::Id(id) => {
             let entry = engine.ids.by_id(&id.to_string());
-            entry.map_or_else(String::new, |e| choose_for_peer(&e.ips, peer).to_owned())
+            entry
+                .map_or_else(String::new, |e| choose_for_peer(&e.ips, &peer.to_string()).to_owned())
         }
     };
     Ok(FileInfo {

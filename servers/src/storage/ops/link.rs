@@ -4,6 +4,7 @@ use super::{Done, NAME_TRIES, existing, record_with, status};
 use crate::storage::binlog::Operation;
 use crate::storage::engine::Engine;
 use crate::storage::names::NewKind;
+use crate::storage::pending::Pending;
 use fdfs_core::file_id::generate::is_ext;
 use fdfs_core::file_id::slave::slave_name;
 use fdfs_core::protocol::storage::CreateLink;
@@ -13,7 +14,7 @@ use fdfs_core::protocol::{Name, Status};
 const TEXTS_LEN_MAX: usize = 256;
 
 /// Makes a link under a fresh name, or under the slave name of a master.
-pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<Name> {
+pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<Pending<Name>> {
     engine.check_group(&request.group)?;
     let (master, source) = (request.master.as_bytes(), request.source.as_bytes());
     let texts_len = master.len() + source.len() + request.signature.len();
@@ -36,11 +37,7 @@ pub(in crate::storage) fn create(engine: &Engine, request: &CreateLink) -> Done<
         let record = record_with(Operation::Link, &name, format_args!("{target}"))?;
         let path = engine.file(&name)?;
         engine.disk.symlink(&source_path, &path).map_err(status)?;
-        let recorded = engine.record(now, &[record]);
-        if recorded.is_err() {
-            engine.undo(&path);
-        }
-        recorded.map(|()| name)
+        Pending::undone_by(engine, name, now, &[record], move |engine| engine.undo(&path))
     };
     if !master.is_empty() {
         let (master_name, _) = engine.store.locate(master)?;

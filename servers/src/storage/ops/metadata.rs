@@ -3,6 +3,7 @@
 use super::{Done, existing, status};
 use crate::storage::binlog::{Operation, Record};
 use crate::storage::engine::Engine;
+use crate::storage::pending::Pending;
 use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::meta::{merge, normalize};
 use fdfs_core::protocol::storage::{META_MERGE, META_OVERWRITE, SetMetadata};
@@ -48,7 +49,11 @@ pub(in crate::storage) fn get(engine: &Engine, name: &Name) -> Done<Vec<u8>> {
 }
 
 /// Replaces or merges the items of a file.
-pub(in crate::storage) fn set(engine: &Engine, name: &Name, request: &SetMetadata) -> Done<()> {
+pub(in crate::storage) fn set(
+    engine: &Engine,
+    name: &Name,
+    request: &SetMetadata,
+) -> Done<Pending<()>> {
     let (logic, _) = engine.store.locate(name.as_bytes())?;
     let record_name = record_name(&logic).ok_or(Status::EINVAL)?;
     existing(engine, &engine.store.file(&logic)?)?;
@@ -56,7 +61,11 @@ pub(in crate::storage) fn set(engine: &Engine, name: &Name, request: &SetMetadat
     let items = request.items.as_bytes();
     let merges = request.flag == META_MERGE;
     if items.is_empty() {
-        return if merges { Ok(()) } else { remove(engine, &logic, now).map(|_| ()) };
+        let removed = if merges { None } else { remove(engine, &logic)? };
+        return match removed {
+            Some(record) => Pending::done(engine, (), now, &[record]),
+            None => Ok(Pending::unchanged(())),
+        };
     }
     engine.check_room()?;
     let path = file_of(engine, &logic)?;
@@ -75,7 +84,7 @@ pub(in crate::storage) fn set(engine: &Engine, name: &Name, request: &SetMetadat
     };
     write(engine, &logic, &path, &new)?;
     let operation = if old.is_some() { Operation::Update } else { Operation::Create };
-    engine.record(now, &[Record::new(operation, &record_name)])
+    Pending::done(engine, (), now, &[Record::new(operation, &record_name)])
 }
 
 /// Checks what the name has no part in.
@@ -100,15 +109,12 @@ fn write(engine: &Engine, name: &LogicName<'_>, path: &Path, items: &[u8]) -> Do
     })
 }
 
-/// Removes the items of a file; `false` when there were none.
-pub(in crate::storage) fn remove(engine: &Engine, name: &LogicName<'_>, now: i64) -> Done<bool> {
-    let Some(record_name) = record_name(name) else { return Ok(false) };
+/// Removes the items of a file; gives what is to be recorded of that, when there were any.
+pub(in crate::storage) fn remove(engine: &Engine, name: &LogicName<'_>) -> Done<Option<Record>> {
+    let Some(record_name) = record_name(name) else { return Ok(None) };
     match engine.disk.remove(&file_of(engine, name)?) {
-        Ok(()) => {
-            engine.record(now, &[Record::new(Operation::Delete, &record_name)])?;
-            Ok(true)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(()) => Ok(Some(Record::new(Operation::Delete, &record_name))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(status(error)),
     }
 }

@@ -10,6 +10,7 @@ use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::DiskFile;
 use crate::storage::engine::Engine;
 use crate::storage::names::{NewKind, Place};
+use crate::storage::pending::Pending;
 use fdfs_core::file_id::generate::is_ext;
 use fdfs_core::file_id::slave::slave_name;
 use fdfs_core::protocol::storage::{ANY_STORE_PATH, Upload, UploadSlave};
@@ -115,7 +116,7 @@ pub(in crate::storage) fn store_whole(
     engine: &Arc<Engine>,
     accepted: &Accepted,
     content: &[u8],
-) -> Done<Name> {
+) -> Done<Pending<Name>> {
     if matches!(accepted.target, Target::Slave(_)) {
         // Anybody can guess its name, so it must not be there before its content is.
         let mut streamed = Streamed::begin(engine.clone(), *accepted)?;
@@ -149,7 +150,7 @@ fn with_name(
     crc32: u32,
     time: i64,
     make: impl Fn(&std::path::Path) -> io::Result<()>,
-) -> Done<Name> {
+) -> Done<Pending<Name>> {
     let draw = |place: &Place, kind| engine.names.name(place, kind, accepted.size, crc32, time);
     for _ in 0..NAME_TRIES {
         let name = match &accepted.target {
@@ -177,16 +178,17 @@ fn publish(
     name: Name,
     path: PathBuf,
     time: i64,
-) -> Done<Name> {
+) -> Done<Pending<Name>> {
     let created = Record::new(Operation::Create, &name);
-    let recorded = match accepted.target {
-        Target::SlaveLink(link, _) => link_slave(engine, link, name, &path, created, time),
-        _ => engine.record(time, &[created]).map(|()| name),
-    };
-    if recorded.is_err() {
-        engine.undo(&path);
+    if let Target::SlaveLink(link, _) = accepted.target {
+        let linked = link_slave(engine, link, name, &path);
+        let (linked, link_path) = linked.inspect_err(|_| engine.undo(&path))?;
+        return Pending::undone_by(engine, link, time, &[created, linked], move |engine| {
+            engine.undo(&link_path);
+            engine.undo(&path);
+        });
     }
-    recorded
+    Pending::undone_by(engine, name, time, &[created], move |engine| engine.undo(&path))
 }
 
 /// Makes a slave's name a link to its content; both are recorded or neither.
@@ -195,17 +197,11 @@ fn link_slave(
     link: Name,
     name: Name,
     path: &std::path::Path,
-    created: Record,
-    time: i64,
-) -> Done<Name> {
+) -> Done<(Record, PathBuf)> {
     let linked = record_with(Operation::Link, &link, format_args!("{name}"))?;
     let link_path = engine.file(&link)?;
     engine.disk.symlink(path, &link_path).map_err(status)?;
-    let recorded = engine.record(time, &[created, linked]);
-    if recorded.is_err() {
-        engine.undo(&link_path);
-    }
-    recorded.map(|()| link)
+    Ok((linked, link_path))
 }
 
 /// An upload whose content arrives in pieces. Dropped before it is finished, it leaves nothing.
@@ -240,7 +236,7 @@ impl Streamed {
     }
 
     /// Gives the whole file its name.
-    pub(in crate::storage) fn finish(mut self) -> Done<Name> {
+    pub(in crate::storage) fn finish(mut self) -> Done<Pending<Name>> {
         let file = self.file.take().filter(|_| self.written == self.accepted.size);
         let file = file.ok_or(Status::EIO)?;
         // The time in the name is that of the file, as in the original.

@@ -1,0 +1,85 @@
+//! Changes that are made on disk and not yet recorded.
+//!
+//! Between the two steps a request waits for others that are as far, so that one write records
+//! them all. Only then it is acknowledged; when recording fails, it is undone.
+
+use super::binlog::{Record, Ticket};
+use super::engine::Engine;
+use super::lane::Lane;
+use super::ops::Done;
+use crate::daemon::after_others;
+use std::fmt;
+use std::sync::Arc;
+
+type Undo = Box<dyn FnOnce(&Engine) + Send>;
+
+/// What a request has made.
+#[must_use = "it is acknowledged once it is recorded"]
+pub(super) struct Pending<T> {
+    value: T,
+    /// Absent when nothing has changed.
+    ticket: Option<Ticket>,
+    undo: Option<Undo>,
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}
+
+impl<T> Pending<T> {
+    /// Nothing has changed.
+    pub(super) fn unchanged(value: T) -> Self {
+        Self { value, ticket: None, undo: None }
+    }
+
+    /// A change that cannot be undone.
+    pub(super) fn done(engine: &Engine, value: T, time: i64, records: &[Record]) -> Done<Self> {
+        let ticket = engine.record(time, records)?;
+        Ok(Self { value, ticket: Some(ticket), undo: None })
+    }
+
+    /// A change that is undone like this when it cannot be recorded. What `undo` holds is kept
+    /// until that is known.
+    pub(super) fn undone_by(
+        engine: &Engine,
+        value: T,
+        time: i64,
+        records: &[Record],
+        undo: impl FnOnce(&Engine) + Send + 'static,
+    ) -> Done<Self> {
+        match Self::done(engine, value, time, records) {
+            Ok(pending) => Ok(Self { undo: Some(Box::new(undo)), ..pending }),
+            Err(status) => {
+                undo(engine);
+                Err(status)
+            }
+        }
+    }
+}
+
+/// Records a change made in the store path of `lane`.
+pub(super) async fn commit<T>(
+    engine: &Arc<Engine>,
+    lane: &Lane,
+    made: Done<Pending<T>>,
+) -> Done<T> {
+    let Pending { value, ticket, undo } = made?;
+    let Some(ticket) = ticket else { return Ok(value) };
+    after_others().await;
+    let recorded = match ticket.outcome() {
+        Some(_) => engine.commit(&ticket),
+        None => {
+            let for_work = engine.clone();
+            engine.records_lane.run(move || for_work.commit(&ticket)).await
+        }
+    };
+    if recorded.is_err()
+        && let Some(undo) = undo
+    {
+        let for_work = engine.clone();
+        lane.run(move || undo(&for_work)).await;
+    }
+    recorded.map(|()| value)
+}
