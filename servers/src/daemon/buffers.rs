@@ -7,11 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const BUFFER_SMALL_LEN: usize = 16 * 1024;
 /// Bytes of a buffer that holds content on its way to disk or out.
 pub const BUFFER_LARGE_LEN: usize = 256 * 1024;
-/// Unused buffers kept of each size; more are freed.
-const KEPT_MAX: usize = 32;
+/// Unused buffers kept of each size, the smaller first; more are freed.
+const KEPT_MAX: [usize; 2] = [256, 32];
 
 /// Unused buffers of one size.
-type Kept = Vec<Box<[u8]>>;
+#[derive(Debug, Default)]
+struct Kept {
+    buffers: Vec<Box<[u8]>>,
+    /// The fewest there were since [`Buffers::trim`].
+    spare: usize,
+}
 
 /// The pool; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +29,12 @@ impl Buffers {
     pub fn take(&self, len: usize) -> Box<[u8]> {
         let (class, size) =
             if len <= BUFFER_SMALL_LEN { (0, BUFFER_SMALL_LEN) } else { (1, BUFFER_LARGE_LEN) };
-        let kept = self.kept.get(class).and_then(|kept| lock(kept).pop());
+        let kept = self.kept.get(class).and_then(|kept| {
+            let mut kept = lock(kept);
+            let buffer = kept.buffers.pop();
+            kept.spare = kept.spare.min(kept.buffers.len());
+            buffer
+        });
         kept.unwrap_or_else(|| vec![0; size].into_boxed_slice())
     }
 
@@ -35,11 +45,21 @@ impl Buffers {
             BUFFER_LARGE_LEN => 1,
             _ => return,
         };
-        if let Some(kept) = self.kept.get(class) {
+        if let (Some(kept), Some(max)) = (self.kept.get(class), KEPT_MAX.get(class)) {
             let mut kept = lock(kept);
-            if kept.len() < KEPT_MAX {
-                kept.push(buffer);
+            if kept.buffers.len() < *max {
+                kept.buffers.push(buffer);
             }
+        }
+    }
+
+    /// Frees the buffers that nobody has needed since the last time.
+    pub(super) fn trim(&self) {
+        for kept in &*self.kept {
+            let mut kept = lock(kept);
+            let needed = kept.buffers.len() - kept.spare;
+            kept.buffers.truncate(needed);
+            kept.spare = needed;
         }
     }
 }
@@ -47,4 +67,25 @@ impl Buffers {
 /// A poisoned pool is still a pool: buffers carry no state from one user to the next.
 fn lock(kept: &Mutex<Kept>) -> std::sync::MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_that_nobody_needs_are_freed() {
+        let buffers = Buffers::default();
+        let len = |class: usize| lock(&buffers.kept[class]).buffers.len();
+        let taken: Vec<_> = (0..40).map(|at| buffers.take(at % 2 * BUFFER_LARGE_LEN)).collect();
+        taken.into_iter().for_each(|buffer| buffers.give(buffer));
+        assert_eq!((len(0), len(1)), (20, 20));
+        buffers.trim();
+        assert_eq!((len(0), len(1)), (20, 20), "they were all needed");
+        buffers.give(buffers.take(1));
+        buffers.trim();
+        assert_eq!((len(0), len(1)), (1, 0));
+        buffers.trim();
+        assert_eq!((len(0), len(1)), (0, 0));
+    }
 }

@@ -219,6 +219,17 @@ impl Conn {
         Ok(true)
     }
 
+    /// Gives the buffer back when nothing is left in it. Invalidates [`Conn::head`].
+    ///
+    /// To be called before waiting for others: a buffer for each that waits would not fit the
+    /// processor's cache.
+    pub fn release_buffer(&mut self) {
+        if self.filled.is_empty() {
+            (self.filled, self.head) = (0..0, 0..0);
+            self.buffers.give(std::mem::take(&mut self.buffer));
+        }
+    }
+
     /// The pool this connection's buffers come from.
     pub fn buffers(&self) -> &Buffers {
         &self.buffers
@@ -236,6 +247,7 @@ impl Conn {
     }
 
     async fn send_packet(&mut self, header: Header, body: &[u8]) -> Result<(), ConnError> {
+        self.release_buffer();
         after_others().await;
         let header = header.encode();
         let mut small = [0; 512];

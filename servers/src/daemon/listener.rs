@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: u32 = 1024;
@@ -22,6 +22,8 @@ const BACKLOG: u32 = 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, so that a lack of file descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Buffers not needed for this long are freed, after twice this time at most.
+const TRIM_INTERVAL: Duration = Duration::from_secs(2);
 
 type Allow = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
@@ -72,6 +74,12 @@ pub struct Server {
     accepting: JoinSet<()>,
 }
 
+async fn trim_at_intervals(buffers: Buffers, mut stop: watch::Receiver<bool>) {
+    while timeout(TRIM_INTERVAL, stop.changed()).await.is_err() {
+        buffers.trim();
+    }
+}
+
 impl Server {
     /// Binds and serves every connection with `handler`.
     pub fn start<H, F>(options: &ServerOptions, handler: H) -> io::Result<Self>
@@ -107,6 +115,7 @@ impl Server {
             };
             accepting.spawn(acceptor.run(stop.subscribe(), handler.clone()));
         }
+        accepting.spawn(trim_at_intervals(buffers, stop.subscribe()));
         Self { addrs, counts, stop, accepting }
     }
 

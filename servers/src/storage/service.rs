@@ -298,7 +298,9 @@ async fn upload_content(
             let made = lane.run_with(content, move |content| {
                 upload::store_whole(&for_work, &accepted, content)
             });
-            commit(engine, lane, made.await).await
+            let made = made.await;
+            conn.release_buffer();
+            commit(engine, lane, made).await
         }
         Ok(accepted) => upload_streamed(engine, conn, accepted).await?,
         Err(status) => Err(status),
@@ -332,6 +334,7 @@ async fn upload_streamed(
         let written = lane.run_with(piece, move |piece| streamed.write(piece).map(|()| streamed));
         streamed = attempt!(written.await);
     }
+    conn.release_buffer();
     let made = lane.run(move || streamed.finish()).await;
     Ok(commit(engine, lane, made).await)
 }
@@ -382,7 +385,9 @@ async fn write_locked(
             writing.write(content)?;
             writing.finish()
         });
-        return Ok(commit(engine, lane, done.await).await);
+        let made = done.await;
+        conn.release_buffer();
+        return Ok(commit(engine, lane, made).await);
     }
     let guard = engine.locks.lock(name).await;
     let begun = lane.run(move || change::Writing::begin(for_work, &name, offset, len, guard)).await;
@@ -398,6 +403,7 @@ async fn write_locked(
         let written = lane.run_with(piece, move |piece| writing.write(piece).map(|()| writing));
         writing = attempt!(written.await);
     }
+    conn.release_buffer();
     let made = lane.run(move || writing.finish()).await;
     Ok(commit(engine, lane, made).await)
 }

@@ -94,6 +94,7 @@ pub struct Store {
     paths: Vec<StorePath>,
     next_path: AtomicUsize,
     temp_seq: AtomicU64,
+    pid: u32,
 }
 
 impl Store {
@@ -133,7 +134,12 @@ impl Store {
             path.look(disk);
             paths.push(path);
         }
-        Ok(Self { paths, next_path: AtomicUsize::new(0), temp_seq: AtomicU64::new(0) })
+        Ok(Self {
+            paths,
+            next_path: AtomicUsize::new(0),
+            temp_seq: AtomicU64::new(0),
+            pid: std::process::id(),
+        })
     }
 
     /// The store paths, by index.
@@ -160,7 +166,7 @@ impl Store {
     /// A name for a file under way in a store path.
     pub fn temporary(&self, index: u8) -> Result<PathBuf, Status> {
         let seq = self.temp_seq.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{TEMP_PREFIX}{}-{seq}.tmp", std::process::id());
+        let name = format!("{TEMP_PREFIX}{}-{seq}.tmp", self.pid);
         Ok(self.path(index)?.data.join(name))
     }
 

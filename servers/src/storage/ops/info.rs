@@ -7,10 +7,13 @@ use fdfs_core::file_id::{Kind, Source};
 use fdfs_core::protocol::address::Ip;
 use fdfs_core::protocol::storage::{FileInfo, INFO_WITHOUT_CRC};
 use fdfs_core::protocol::{Name, Status};
-use std::net::IpAddr;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Shortest logic name that holds a stamp.
 const NAME_LEN_MIN: usize = 37;
+/// Characters of the longest IPv4 address.
+const IPV4_LEN_MAX: usize = 15;
 
 /// Whether an answer takes reading the whole file: the names of these say nothing of their content.
 pub(in crate::storage) fn reads_content(engine: &Engine, name: &Name, flags: u8) -> bool {
@@ -42,11 +45,11 @@ pub(in crate::storage) fn info(
         Kind::Appender | Kind::Slave => 0,
     };
     let source_ip = match stamp.source {
-        Source::Ip(ip) => ip.to_string(),
+        Source::Ip(ip) => text_of(ip),
         Source::Id(id) => {
             let entry = engine.ids.by_id(&id.to_string());
-            entry
-                .map_or_else(String::new, |e| choose_for_peer(&e.ips, &peer.to_string()).to_owned())
+            let ip = entry.map(|entry| choose_for_peer(&entry.ips, &peer.to_string()));
+            ip.and_then(|ip| Ip::new(ip.as_bytes())).unwrap_or_default()
         }
     };
     Ok(FileInfo {
@@ -54,6 +57,16 @@ pub(in crate::storage) fn info(
         size: i64::try_from(stat.size).unwrap_or(i64::MAX),
         modified: own.modified,
         crc32,
-        source_ip: Ip::new(source_ip.as_bytes()).unwrap_or_default(),
+        source_ip,
     })
+}
+
+/// Without asking for memory, as this is done for every answer.
+fn text_of(ip: Ipv4Addr) -> Ip {
+    let mut text = [0; IPV4_LEN_MAX];
+    let mut rest = text.as_mut_slice();
+    // It fits.
+    let _ = write!(rest, "{ip}");
+    let len = IPV4_LEN_MAX - rest.len();
+    Ip::new(text.get(..len).unwrap_or_default()).unwrap_or_default()
 }
