@@ -1,5 +1,5 @@
 # Everything that is checked, tested or generated has a verb here; CI calls nothing else.
-.PHONY: check test interop bless fuzz
+.PHONY: check test interop bench bless fuzz
 
 # Formatting, lints, documentation, and the core without sockets.
 check:
@@ -17,6 +17,11 @@ test:
 interop:
 	tests/interop/setup.sh
 	cargo test -p fdfs-tests --test interop -- --ignored --nocapture
+
+# Our servers measured, beside the original's when BASELINE names the folder of its binaries; see
+# tests/bench.sh for what can be set.
+bench:
+	tests/bench.sh
 
 # Writes generated files anew.
 bless:

@@ -9,8 +9,9 @@
 
 use fdfs_core::client::{Client, ClientOptions, Range, UploadOptions};
 use fdfs_core::file_id::FileId;
+use fdfs_tests::daemons;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,21 +21,6 @@ use std::time::Duration;
 const CYCLES: usize = 20;
 const WRITERS: u64 = 8;
 
-/// A binary of this workspace, built beside the tests.
-fn binary(name: &str) -> PathBuf {
-    static BUILT: std::sync::Once = std::sync::Once::new();
-    BUILT.call_once(|| {
-        let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "-p", "fdfs-servers", "--bins"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(built.unwrap().success());
-    });
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().parent().unwrap().join(name)
-}
-
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -43,7 +29,7 @@ struct Daemon(Child);
 
 impl Daemon {
     fn start(name: &str, conf: &Path) -> Self {
-        let mut command = Command::new(binary(name));
+        let mut command = Command::new(daemons::folder().unwrap().join(name));
         command.arg("-N").arg(conf).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().unwrap())
     }

@@ -1,6 +1,8 @@
 //! A pool of receive buffers. A connection holds one only while bytes are on their way, so that
 //! idle connections cost no buffer and a burst gives its memory back.
 
+use memmap2::MmapMut;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a buffer that holds requests and small files.
@@ -10,10 +12,56 @@ pub const BUFFER_LARGE_LEN: usize = 256 * 1024;
 /// Unused buffers kept of each size, the smaller first; more are freed.
 const KEPT_MAX: [usize; 2] = [256, 32];
 
+/// A receive buffer, or nothing.
+#[derive(Debug, Default)]
+pub struct Buffer(Memory);
+
+/// Pages of their own go back to the system when they are freed. The heap would keep them, with
+/// something small in use between any two of them.
+#[derive(Debug, Default)]
+enum Memory {
+    #[default]
+    None,
+    Pages(MmapMut),
+    /// When the system gives no more maps.
+    Heap(Box<[u8]>),
+}
+
+impl Buffer {
+    /// A buffer that belongs to no pool.
+    pub(super) fn new(len: usize) -> Self {
+        Self(match MmapMut::map_anon(len) {
+            Ok(pages) => Memory::Pages(pages),
+            Err(_) => Memory::Heap(vec![0; len].into_boxed_slice()),
+        })
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Memory::None => &[],
+            Memory::Pages(pages) => pages,
+            Memory::Heap(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Memory::None => &mut [],
+            Memory::Pages(pages) => pages,
+            Memory::Heap(bytes) => bytes,
+        }
+    }
+}
+
 /// Unused buffers of one size.
 #[derive(Debug, Default)]
 struct Kept {
-    buffers: Vec<Box<[u8]>>,
+    buffers: Vec<Buffer>,
     /// The fewest there were since [`Buffers::trim`].
     spare: usize,
 }
@@ -26,7 +74,7 @@ pub struct Buffers {
 
 impl Buffers {
     /// A buffer of the smaller size that holds `len` bytes, or of the larger one.
-    pub fn take(&self, len: usize) -> Box<[u8]> {
+    pub fn take(&self, len: usize) -> Buffer {
         let (class, size) =
             if len <= BUFFER_SMALL_LEN { (0, BUFFER_SMALL_LEN) } else { (1, BUFFER_LARGE_LEN) };
         let kept = self.kept.get(class).and_then(|kept| {
@@ -35,11 +83,11 @@ impl Buffers {
             kept.spare = kept.spare.min(kept.buffers.len());
             buffer
         });
-        kept.unwrap_or_else(|| vec![0; size].into_boxed_slice())
+        kept.unwrap_or_else(|| Buffer::new(size))
     }
 
     /// Takes a buffer back.
-    pub fn give(&self, buffer: Box<[u8]>) {
+    pub fn give(&self, buffer: Buffer) {
         let class = match buffer.len() {
             BUFFER_SMALL_LEN => 0,
             BUFFER_LARGE_LEN => 1,

@@ -1,6 +1,6 @@
 //! One connection of a server: framed requests in, replies out, every wait bounded.
 
-use super::buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffers};
+use super::buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffer, Buffers};
 use super::turn::after_others;
 use fdfs_core::protocol::Status;
 use fdfs_core::protocol::frame::{Decoder, Event, FrameError, HEADER_LEN, Header};
@@ -80,7 +80,7 @@ pub struct Conn {
     limits: ConnLimits,
     buffers: Buffers,
     /// Empty while the connection is idle.
-    buffer: Box<[u8]>,
+    buffer: Buffer,
     /// The bytes of `buffer` received and not used up.
     filled: Range<usize>,
     /// The current request's bytes before its content.
@@ -107,7 +107,7 @@ impl Conn {
             stream,
             limits,
             buffers,
-            buffer: Box::default(),
+            buffer: Buffer::default(),
             filled: 0..0,
             head: 0..0,
             decoder: Decoder::new(limits.message_len_max),
@@ -352,7 +352,7 @@ impl Conn {
         if self.buffer.len() < len {
             let larger = match len {
                 ..=BUFFER_LARGE_LEN => self.buffers.take(len.max(BUFFER_SMALL_LEN)),
-                _ => vec![0; len].into_boxed_slice(),
+                _ => Buffer::new(len),
             };
             let old = std::mem::replace(&mut self.buffer, larger);
             copy_front(&mut self.buffer, old.get(self.filled.clone()).unwrap_or_default());

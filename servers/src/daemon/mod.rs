@@ -8,7 +8,7 @@ pub mod log;
 pub mod process;
 mod turn;
 
-pub use buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffers};
+pub use buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffer, Buffers};
 pub use conn::{Conn, ConnError, ConnLimits, Request};
 pub use listener::{ConnCounts, Server, ServerOptions, bind_all};
 pub use turn::after_others;

@@ -1,7 +1,7 @@
 //! Reading files (spec 01 §8.9).
 
 use super::{Done, status};
-use crate::daemon::{BUFFER_LARGE_LEN, Buffers};
+use crate::daemon::{BUFFER_LARGE_LEN, Buffer, Buffers};
 use crate::storage::disk::DiskFile;
 use crate::storage::engine::Engine;
 use fdfs_core::file_id::{Kind, LogicName};
@@ -68,7 +68,7 @@ pub(in crate::storage) fn begin(
     engine: &Engine,
     request: &Download,
     buffers: &Buffers,
-) -> Done<(Opened, Box<[u8]>, usize)> {
+) -> Done<(Opened, Buffer, usize)> {
     let asked = ask(engine, request)?;
     let name = asked.name;
     let asked = match as_named(asked, buffers) {
@@ -90,10 +90,7 @@ pub(in crate::storage) fn begin(
 
 /// A small normal file asked for as a whole needs no look at its size: it is in the name, and the
 /// checksum there tells whether it was true. Gives the request back when it was not.
-fn as_named<'r>(
-    asked: Asked<'r>,
-    buffers: &Buffers,
-) -> Result<(Opened, Box<[u8]>, usize), Asked<'r>> {
+fn as_named<'r>(asked: Asked<'r>, buffers: &Buffers) -> Result<(Opened, Buffer, usize), Asked<'r>> {
     let Some(stamp) = asked.name.stamp() else { return Err(asked) };
     let (size, crc32) = (stamp.size.bytes(), stamp.crc32);
     let whole = asked.start == 0 && (asked.wanted == 0 || asked.wanted >= size);
