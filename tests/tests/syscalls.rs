@@ -3,14 +3,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use fdfs_tests::bench::lab::{Binaries, Cluster};
-use fdfs_tests::bench::syscalls::{COUNTED, Tracing, calls_of, files, may_trace};
+use fdfs_tests::bench::syscalls::{COUNTED, TOLERANCE, Tracing, count, may_trace};
 use fdfs_tests::daemons;
 use std::io::Write as _;
-
-/// Beats, timers and what attaching takes, for each request.
-const TOLERANCE: f64 = 0.1;
-/// A disk that strace makes look slow has its calls made by other threads: then another try.
-const TRIES: usize = 3;
 
 #[test]
 fn requests_take_no_more_system_calls_than_promised() {
@@ -27,24 +22,10 @@ fn requests_take_no_more_system_calls_than_promised() {
     let dir = tempfile::tempdir().unwrap();
     let ours = Binaries { name: "ours", folder: daemons::folder().unwrap() };
     let cluster = Cluster::start(&ours, dir.path(), [127, 0, 0, 1].into(), 4).unwrap();
-    let files = files(&cluster).unwrap();
-    for (name, op, limit) in COUNTED {
-        let limit = limit + TOLERANCE;
-        let mut fewest = f64::MAX;
-        let mut seen = String::new();
-        for _ in 0..TRIES {
-            let mut calls = calls_of(&cluster, *op, &files).unwrap();
-            // The standard library of debug builds checks each descriptor before closing it.
-            calls.remove("fcntl");
-            let total = calls.values().sum::<f64>();
-            if total < fewest {
-                (fewest, seen) = (total, format!("{calls:?}"));
-            }
-            if fewest <= limit || *name == "delete" {
-                break;
-            }
-        }
-        assert!(fewest <= limit, "{name}: {fewest:.2} calls instead of {limit}: {seen}");
-        assert!(fewest >= 2.0, "{name}: {fewest:.2} calls cannot be all: {seen}");
+    let counted = count(&cluster).unwrap();
+    for ((name, _, limit), calls) in COUNTED.iter().zip(counted) {
+        let total = calls.values().sum::<f64>();
+        assert!(total <= limit + TOLERANCE, "{name}: {total:.2} calls, not {limit}: {calls:?}");
+        assert!(total >= 2.0, "{name}: {total:.2} calls cannot be all: {calls:?}");
     }
 }
