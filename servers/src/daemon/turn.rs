@@ -2,9 +2,9 @@
 //!
 //! A peer that sleeps is woken by the first answer, which costs the server more than reading the
 //! request did; answers that follow at once find it awake. So a request does its work, lets all
-//! others that are ready do theirs, and answers then. With 16 connections this takes a fourth off
-//! the processor time of small operations; a lone connection waits for nobody. It also lets changes
-//! share one write of the binlog.
+//! others that are ready do theirs, and answers then. With 16 connections this takes 11 % off the
+//! processor time of a small download, 18 % off that of an append, whose changes then share one
+//! write of the binlog too; a lone connection waits for nobody.
 
 use std::future::poll_fn;
 use std::task::Poll;
