@@ -5,14 +5,21 @@ use crate::storage::config::StorageConfig;
 use crate::storage::{RunningStorage, StartupError};
 use crate::tracker::RunningTracker;
 use crate::tracker::config::TrackerConfig;
+use fdfs_core::{Error, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Threads of a cluster that runs in the background.
+const THREADS: usize = 2;
 
 /// What the cluster consists of.
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
-    /// Folder for everything; made if missing, and reused if a cluster lived there before.
-    pub dir: PathBuf,
+    /// Folder for everything; made if missing, and reused if a cluster lived there before. Without
+    /// one, a temporary folder that is removed at the end.
+    pub dir: Option<PathBuf>,
     /// Groups of storages: names and how many storages each has.
     pub groups: Vec<(String, u8)>,
     /// Port of the tracker; 0 for a free one.
@@ -22,7 +29,14 @@ pub struct EmbeddedOptions {
 impl EmbeddedOptions {
     /// One storage in `group1`, all in `dir`.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), groups: vec![("group1".into(), 1)], tracker_port: 0 }
+        Self { dir: Some(dir.into()), ..Self::default() }
+    }
+}
+
+impl Default for EmbeddedOptions {
+    /// One storage in `group1`, all in a temporary folder.
+    fn default() -> Self {
+        Self { dir: None, groups: vec![("group1".into(), 1)], tracker_port: 0 }
     }
 }
 
@@ -32,6 +46,8 @@ impl EmbeddedOptions {
 pub struct EmbeddedCluster {
     tracker: RunningTracker,
     storages: Vec<RunningStorage>,
+    /// The last to go.
+    _temporary: Option<TempDir>,
 }
 
 impl EmbeddedCluster {
@@ -52,15 +68,22 @@ impl EmbeddedCluster {
     /// ```
     pub async fn start(options: EmbeddedOptions) -> Result<Self, StartupError> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.tracker_port));
-        let config = TrackerConfig::embedded(&folder(&options.dir, "tracker")?, listen)?;
-        let mut cluster = Self { tracker: RunningTracker::start(config)?, storages: Vec::new() };
+        let temporary = match &options.dir {
+            Some(_) => None,
+            None => Some(tempfile::Builder::new().prefix("fdfs-embedded-").tempdir()?),
+        };
+        let temporary_path = temporary.as_ref().map(|dir| dir.path().to_owned());
+        let dir = options.dir.or(temporary_path).unwrap_or_default();
+        let config = TrackerConfig::embedded(&folder(&dir, "tracker")?, listen)?;
+        let tracker = RunningTracker::start(config)?;
+        let mut cluster = Self { tracker, storages: Vec::new(), _temporary: temporary };
         let mut host: u8 = 0;
         for (group, count) in &options.groups {
             // Ports are shared within a group, so its storages differ in their addresses.
             let mut port = 0;
             for _ in 0..*count {
                 host += 1;
-                let storage = cluster.start_storage(&options.dir, group, host, port).await?;
+                let storage = cluster.start_storage(&dir, group, host, port).await?;
                 port = storage.addr().port();
                 cluster.storages.push(storage);
             }
@@ -106,6 +129,84 @@ impl EmbeddedCluster {
             storage.shutdown().await?;
         }
         self.tracker.shutdown().await
+    }
+}
+
+/// A cluster on threads of its own, for callers that have no runtime: all SDKs. Dropping it ends it
+/// in order.
+///
+/// ```
+/// use fdfs_servers::embedded::{Background, EmbeddedOptions};
+///
+/// let mut cluster = Background::start(EmbeddedOptions::default())?;
+/// println!("tracker_server={}", cluster.tracker_addr());
+/// cluster.stop()?;
+/// # Ok::<(), fdfs_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Background {
+    /// `None` once it has ended.
+    running: Option<(EmbeddedCluster, Runtime)>,
+    tracker: SocketAddr,
+    storages: Vec<SocketAddr>,
+    /// The process with the threads: they do not survive a fork.
+    process: u32,
+}
+
+impl Background {
+    /// Starts a cluster and waits until uploads can come. Must not be called from a runtime's own
+    /// threads.
+    pub fn start(options: EmbeddedOptions) -> fdfs_core::Result<Self> {
+        let failed = |error: StartupError| {
+            let kind = match error {
+                StartupError::Config(_) => ErrorKind::Config,
+                _ => ErrorKind::LocalIo,
+            };
+            Error::new(kind, "the embedded cluster cannot start").with_source(error)
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("fdfs-embedded")
+            .enable_all()
+            .build()
+            .map_err(|error| failed(error.into()))?;
+        let cluster = runtime.block_on(EmbeddedCluster::start(options)).map_err(failed)?;
+        Ok(Self {
+            tracker: cluster.tracker_addr(),
+            storages: cluster.storage_addrs(),
+            running: Some((cluster, runtime)),
+            process: std::process::id(),
+        })
+    }
+
+    /// Where clients find the tracker.
+    pub fn tracker_addr(&self) -> SocketAddr {
+        self.tracker
+    }
+
+    /// Where the storages are.
+    pub fn storage_addrs(&self) -> &[SocketAddr] {
+        &self.storages
+    }
+
+    /// Ends all servers in order. Doing it again does nothing.
+    pub fn stop(&mut self) -> fdfs_core::Result<()> {
+        let Some((cluster, runtime)) = self.running.take() else { return Ok(()) };
+        if self.process != std::process::id() {
+            std::mem::forget((cluster, runtime));
+            return Ok(());
+        }
+        runtime.block_on(cluster.shutdown()).map_err(|error| {
+            Error::new(ErrorKind::LocalIo, "ending the embedded cluster").with_source(error)
+        })
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            tracing::warn!(%error, "the embedded cluster did not end well");
+        }
     }
 }
 

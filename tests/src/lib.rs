@@ -7,3 +7,4 @@ pub mod engine;
 pub mod raw;
 pub mod requests;
 pub mod scenarios;
+pub mod stage;

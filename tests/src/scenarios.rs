@@ -1,31 +1,46 @@
-//! What every client must be able to do at every server, ours or the original.
+//! The scenarios of `tests/scenarios.tsv` in Rust: what every client must be able to do at every
+//! server, ours or the original.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a scenario that fails panics")]
 
+use crate::stage::Stage;
 use fdfs_core::ErrorKind;
-use fdfs_core::client::{Client, Metadata, Range, UploadOptions};
+use fdfs_core::client::{
+    CallOptions, Cancel, Client, ClientOptions, Metadata, Range, UploadOptions,
+};
 use fdfs_core::file_id::Kind;
 use fdfs_core::protocol::StorageStatus;
+use std::time::Duration;
 
 /// Bytes that repeat late enough to betray any misplaced piece.
 pub fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|at| u8::try_from((at ^ (at >> 9) ^ (at >> 17)) & 0xff).unwrap_or(0)).collect()
 }
 
-/// Runs all scenarios; prints a line for each.
+/// Runs the scenarios that need nothing but servers.
 pub async fn all(client: &Client) {
     round_trips(client).await;
     ranges(client).await;
+    files_and_streams(client).await;
     appender(client).await;
     slave(client).await;
     metadata(client).await;
     errors(client).await;
-    streams(client).await;
-    concurrent(client).await;
     cluster(client).await;
+    concurrent(client).await;
+}
+
+/// Runs the scenarios with servers that misbehave.
+pub async fn on_stage(stage: &Stage) {
+    address_widths(stage).await;
+    tracker_down(stage).await;
+    cut(stage).await;
+    half_reply(stage).await;
+    stall(stage).await;
+    cancel_reuse(stage).await;
 }
 
 async fn round_trips(client: &Client) {
-    for len in [0, 1, 262_143, 262_144, 262_145, 20_000_000] {
+    for len in [0, 1, 262_143, 262_144, 262_145, 104_857_600] {
         let content = bytes(len);
         let id = client.upload(&content, UploadOptions::ext("bin")).await.unwrap();
         assert_eq!((id.kind(), id.size()), (Kind::Normal, Some(len as u64)));
@@ -140,7 +155,7 @@ async fn errors(client: &Client) {
     println!("ok errors");
 }
 
-async fn streams(client: &Client) {
+async fn files_and_streams(client: &Client) {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("a.tar.gz"), dir.path().join("b"));
     let content = bytes(9_000_000);
@@ -165,7 +180,7 @@ async fn streams(client: &Client) {
     }
     assert!(Some(&tail[..]) == content.get(8_999_000..));
     client.delete(&id, false).await.unwrap();
-    println!("ok streams");
+    println!("ok files_and_streams");
 }
 
 async fn concurrent(client: &Client) {
@@ -196,4 +211,101 @@ async fn cluster(client: &Client) {
     client.ping().await.unwrap();
     assert_eq!(client.pick_upload(Some(&group)).await.unwrap().group, group);
     println!("ok cluster");
+}
+
+/// A client whose storage is the one that misbehaves under this name.
+fn behind(stage: &Stage, fault: &str) -> Client {
+    let mut options = ClientOptions::new([stage.var("FDFS_TRACKER")]).unwrap();
+    options.address_map.insert(stage.var("FDFS_STORAGE"), stage.var(fault)).unwrap();
+    options.group = Some("group1".into());
+    options.io_timeout = Duration::from_millis(500);
+    options.connect()
+}
+
+fn plain(stage: &Stage, tracker: &str) -> Client {
+    ClientOptions::new([stage.var(tracker)]).unwrap().connect()
+}
+
+async fn address_widths(stage: &Stage) {
+    for tracker in ["FDFS_TRACKER_V4", "FDFS_TRACKER_V6"] {
+        let client = plain(stage, tracker);
+        let id = client.upload(b"wide", UploadOptions::default()).await.unwrap();
+        assert_eq!(client.download(&id, Range::default()).await.unwrap(), b"wide");
+        let located = client.locate(&id, false).await.unwrap();
+        assert_eq!(located.first().map(|server| server.host.as_str()), Some("127.0.0.1"));
+        let storages = client.list_storages("group1", None).await.unwrap();
+        assert_eq!(
+            storages.first().map(|storage| storage.address.clone()),
+            located.first().cloned()
+        );
+    }
+    println!("ok address_widths");
+}
+
+async fn tracker_down(stage: &Stage) {
+    let (dead, live) = (stage.var("FDFS_DEAD"), stage.var("FDFS_TRACKER"));
+    for _ in 0..4 {
+        let client = ClientOptions::new([dead, live]).unwrap().connect();
+        let id = client.upload(b"x", UploadOptions::default()).await.unwrap();
+        client.delete(&id, false).await.unwrap();
+    }
+    let error = plain(stage, "FDFS_DEAD").upload(b"x", UploadOptions::default()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NoServer | ErrorKind::Connect), "{error}");
+    println!("ok tracker_down");
+}
+
+async fn cut(stage: &Stage) {
+    let (client, direct) = (behind(stage, "FDFS_CUT"), plain(stage, "FDFS_TRACKER"));
+    let content = bytes(4 << 20);
+    let error = client.upload(&content, UploadOptions::default()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Connect), "{error}");
+    assert!(error.outcome_unknown(), "{error}");
+    let group = Some("group1".to_owned());
+    let options = UploadOptions { group, ..UploadOptions::default() };
+    let id = direct.upload(&content, options).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    client.download_file(&id, dir.path().join("part"), Range::default()).await.unwrap_err();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let start = client.download(&id, Range::new(0, 1000)).await.unwrap();
+    assert!(Some(&start[..]) == content.get(..1000));
+    println!("ok cut");
+}
+
+async fn half_reply(stage: &Stage) {
+    let error =
+        behind(stage, "FDFS_HALF").upload(b"x", UploadOptions::default()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Connect), "{error}");
+    println!("ok half_reply");
+}
+
+async fn stall(stage: &Stage) {
+    let client = behind(stage, "FDFS_STALL");
+    let error = client.upload(b"x", UploadOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    let hurried = client.with(CallOptions::timeout(Duration::from_millis(100)));
+    let error = hurried.upload(b"x", UploadOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("100ms"), "{error}");
+    let cancel = Cancel::new();
+    let call = CallOptions { cancel: Some(cancel.clone()), ..CallOptions::default() };
+    let patient = client.with(call);
+    let (ended, ()) = tokio::join!(patient.upload(b"x", UploadOptions::default()), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        cancel.cancel();
+    });
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled);
+    println!("ok stall");
+}
+
+async fn cancel_reuse(stage: &Stage) {
+    let client = plain(stage, "FDFS_TRACKER");
+    let content = bytes(1 << 20);
+    let kept = client.upload(b"kept", UploadOptions::default()).await.unwrap();
+    for round in 0..1000u64 {
+        let upload = client.upload(&content, UploadOptions::default());
+        let given = Duration::from_micros(round * 7 % 1500);
+        let _ = tokio::time::timeout(given, upload).await;
+        assert_eq!(client.download(&kept, Range::default()).await.unwrap(), b"kept", "{round}");
+    }
+    println!("ok cancel_reuse");
 }

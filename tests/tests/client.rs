@@ -4,17 +4,15 @@
 use fdfs_core::client::{ClientOptions, Range, UploadOptions, blocking};
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
 use fdfs_tests::scenarios;
+use fdfs_tests::stage::Stage;
 
 #[test]
-fn all_scenarios_pass_on_an_embedded_cluster() {
-    let dir = tempfile::tempdir().unwrap();
+fn all_scenarios_pass_on_the_stage() {
+    let stage = Stage::set();
+    let client = ClientOptions::new([stage.var("FDFS_TRACKER")]).unwrap().connect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut options = EmbeddedOptions::new(dir.path());
-    options.groups = vec![("group1".into(), 1), ("group2".into(), 1)];
-    let cluster = runtime.block_on(EmbeddedCluster::start(options)).unwrap();
-    let client = ClientOptions::new([cluster.tracker_addr().to_string()]).unwrap().connect();
     runtime.block_on(scenarios::all(&client));
-    runtime.block_on(cluster.shutdown()).unwrap();
+    runtime.block_on(scenarios::on_stage(&stage));
 }
 
 /// Proves interoperation with FastDFS itself; `FDFS_ORIGINAL_TRACKER=host:port` names a tracker of

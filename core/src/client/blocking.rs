@@ -16,7 +16,7 @@ use super::{
     CallOptions, ClientOptions, FileInfo, GroupInfo, Metadata, PoolStats, Range, ServerAddress,
     StorageInfo, TrackerInfo, UploadOptions, UploadTarget,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::file_id::FileId;
 use std::io;
 use std::path::Path;
@@ -26,21 +26,6 @@ use std::time::SystemTime;
 #[derive(Debug, Clone)]
 pub struct Client {
     client: super::Client,
-    process: Process,
-}
-
-/// The process that made a client: connections and threads do not survive a fork.
-#[derive(Debug, Clone, Copy)]
-struct Process(u32);
-
-impl Process {
-    fn check(self) -> Result<()> {
-        if self.0 == std::process::id() {
-            return Ok(());
-        }
-        let text = "this client was made before a fork; make a new one in the child process";
-        Err(Error::new(ErrorKind::Closed, text))
-    }
 }
 
 macro_rules! calls {
@@ -48,7 +33,6 @@ macro_rules! calls {
         impl Client {$(
             $(#[$doc])*
             pub fn $name(&self $(, $arg: $ty)*) -> Result<$out> {
-                self.process.check()?;
                 wait(self.client.$name($($arg),*))
             }
         )*}
@@ -108,7 +92,7 @@ calls! {
 impl Client {
     /// A client with these options; connects when it is used.
     pub fn new(options: ClientOptions) -> Self {
-        Self { client: super::Client::new(options), process: Process(std::process::id()) }
+        Self { client: super::Client::new(options) }
     }
 
     /// A client for the cluster of a `client.conf`.
@@ -124,7 +108,7 @@ impl Client {
     /// The same client, whose calls have these options; see [`super::Client::with`].
     #[must_use]
     pub fn with(&self, call: CallOptions) -> Self {
-        Self { client: self.client.with(call), process: self.process }
+        Self { client: self.client.with(call) }
     }
 
     /// Uploads what `reader` gives: `size` bytes, or all there is.
@@ -134,7 +118,6 @@ impl Client {
         size: Option<u64>,
         options: UploadOptions,
     ) -> Result<FileId> {
-        self.process.check()?;
         wait(self.client.upload_reader(Blocking(reader), size, options))
     }
 
@@ -147,7 +130,6 @@ impl Client {
         size: Option<u64>,
         options: UploadOptions,
     ) -> Result<FileId> {
-        self.process.check()?;
         wait(self.client.upload_slave_reader(master, prefix, Blocking(reader), size, options))
     }
 
@@ -158,7 +140,6 @@ impl Client {
         reader: impl io::Read + Send + Unpin,
         size: Option<u64>,
     ) -> Result<()> {
-        self.process.check()?;
         wait(self.client.append_reader(id, Blocking(reader), size))
     }
 
@@ -170,45 +151,36 @@ impl Client {
         reader: impl io::Read + Send + Unpin,
         size: Option<u64>,
     ) -> Result<()> {
-        self.process.check()?;
         wait(self.client.modify_reader(id, offset, Blocking(reader), size))
     }
 
     /// Downloads to a writer in bounded memory.
     pub fn download_to(&self, id: &FileId, sink: &mut impl io::Write, range: Range) -> Result<u64> {
-        self.process.check()?;
         wait(self.client.download_to(id, &mut Blocking(sink), range))
     }
 
     /// Opens a file for reading piece by piece.
     pub fn open(&self, id: &FileId, range: Range) -> Result<Reader> {
-        self.process.check()?;
-        let reader = wait(self.client.open(id, range))?;
-        Ok(Reader { reader, process: self.process })
+        wait(self.client.open(id, range)).map(Reader)
     }
 
     /// Begins a file that is written piece by piece; see [`super::Client::create`].
     pub fn create(&self, options: UploadOptions, finalize: bool) -> Result<Writer> {
-        self.process.check()?;
-        let writer = wait(self.client.create(options, finalize))?;
-        Ok(Writer { writer, process: self.process })
+        wait(self.client.create(options, finalize)).map(Writer)
     }
 
     /// Removes a storage that is offline; see [`super::Admin::delete_storage`].
     pub fn delete_storage(&self, group: &str, id: &str) -> Result<()> {
-        self.process.check()?;
         wait(self.client.admin().delete_storage(group, id))
     }
 
     /// Removes an empty group; see [`super::Admin::delete_group`].
     pub fn delete_group(&self, group: &str) -> Result<()> {
-        self.process.check()?;
         wait(self.client.admin().delete_group(group))
     }
 
     /// Chooses a trunk server; see [`super::Admin::set_trunk_server`].
     pub fn set_trunk_server(&self, group: &str, id: Option<&str>) -> Result<String> {
-        self.process.check()?;
         wait(self.client.admin().set_trunk_server(group, id))
     }
 
@@ -236,31 +208,27 @@ impl Client {
 
 /// An open file; see [`super::Reader`].
 #[derive(Debug)]
-pub struct Reader {
-    reader: super::Reader,
-    process: Process,
-}
+pub struct Reader(super::Reader);
 
 impl Reader {
     /// Bytes of the part that was opened.
     pub fn len(&self) -> u64 {
-        self.reader.len()
+        self.0.len()
     }
 
     /// Whether there is no byte.
     pub fn is_empty(&self) -> bool {
-        self.reader.is_empty()
+        self.0.is_empty()
     }
 
     /// The next byte to be read.
     pub fn position(&self) -> u64 {
-        self.reader.position()
+        self.0.position()
     }
 
     /// Reads some bytes; 0 at the end. As [`io::Read`], but with this library's error.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.process.check()?;
-        wait(self.reader.read(buffer))
+        wait(self.0.read(buffer))
     }
 }
 
@@ -272,39 +240,33 @@ impl io::Read for Reader {
 
 impl io::Seek for Reader {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
-        self.reader.seek(to).map_err(io::Error::other)
+        self.0.seek(to).map_err(io::Error::other)
     }
 }
 
 /// A file that grows; see [`super::Writer`].
 #[derive(Debug)]
-pub struct Writer {
-    writer: super::Writer,
-    process: Process,
-}
+pub struct Writer(super::Writer);
 
 impl Writer {
     /// The file under way; see [`super::Writer::id`].
     pub fn id(&self) -> &FileId {
-        self.writer.id()
+        self.0.id()
     }
 
     /// Adds bytes. As [`io::Write`], but all of them, and with this library's error.
     pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
-        self.process.check()?;
-        wait(self.writer.write(bytes))
+        wait(self.0.write(bytes))
     }
 
     /// Sends the rest and returns the id of the whole file.
     pub fn finish(self) -> Result<FileId> {
-        self.process.check()?;
-        wait(self.writer.finish())
+        wait(self.0.finish())
     }
 
     /// Gives the file up and deletes what has been sent.
     pub fn abort(self) -> Result<()> {
-        self.process.check()?;
-        wait(self.writer.abort())
+        wait(self.0.abort())
     }
 }
 
@@ -314,8 +276,7 @@ impl io::Write for Writer {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.process.check().map_err(io::Error::other)?;
-        wait(self.writer.flush()).map_err(io::Error::other)
+        wait(self.0.flush()).map_err(io::Error::other)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod blocking;
 mod call;
 mod content;
 mod download;
+mod feed;
 mod metadata;
 mod options;
 mod reader;
@@ -32,9 +33,10 @@ mod writer;
 
 pub use address::{AddressMap, ServerAddress};
 pub use admin::Admin;
+pub use feed::{Feed, Feeder, feed};
 pub use options::{CallOptions, ClientOptions, Metadata, Progress, Range, UploadOptions};
 pub use reader::Reader;
-pub use types::{FileInfo, GroupInfo, StorageInfo, TrackerInfo, UploadTarget};
+pub use types::{FileInfo, GroupInfo, StorageInfo, StorageStats, TrackerInfo, UploadTarget};
 pub use url::make_token;
 pub use writer::Writer;
 
@@ -47,6 +49,7 @@ use crate::protocol::storage::{FileRef, INFO_SILENT, INFO_WITHOUT_CRC};
 use crate::protocol::{self, Command, Group};
 use crate::route::Rotation;
 use call::{Call, Query, group_of};
+use runtime::Process;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +72,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Inner {
     options: ClientOptions,
+    process: Process,
     pool: Arc<Pool>,
     rotation: Mutex<Rotation>,
     /// Of storages with two addresses, the one that worked last, by the one the tracker names.
@@ -137,6 +141,7 @@ impl Client {
             worked_last: Mutex::default(),
             learnt_addresses: OnceCell::new(),
             options,
+            process: Process::current(),
             pool,
             epoch: Instant::now(),
             chance: AtomicU64::new(seed),
@@ -176,6 +181,7 @@ impl Client {
 
     /// Begins a call: from now on its time runs.
     fn begin(&self, operation: &'static str) -> Result<Call<'_>> {
+        self.inner.process.check()?;
         if self.inner.pool.is_closed() {
             return Err(Error::new(ErrorKind::Closed, "the client is closed"));
         }

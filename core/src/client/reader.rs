@@ -100,6 +100,7 @@ impl Reader {
         if self.remaining() == 0 || buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        self.client.inner.process.check()?;
         loop {
             match &mut self.state {
                 State::Open(incoming) => {

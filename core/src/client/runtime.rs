@@ -3,14 +3,37 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 /// Threads that move bytes for all blocking clients.
 const THREADS: usize = 2;
 
+/// Time between looks at whether a waiting caller has been interrupted.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
 static SHARED: Mutex<Option<(u32, Runtime)>> = Mutex::new(None);
+
+/// The process that made something: connections and threads do not survive a fork.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Process(u32);
+
+impl Process {
+    pub(super) fn current() -> Self {
+        Self(std::process::id())
+    }
+
+    pub(super) fn check(self) -> Result<()> {
+        if self.0 == std::process::id() {
+            return Ok(());
+        }
+        let text = "this client was made before a fork; make a new one in the child process";
+        Err(Error::new(ErrorKind::Closed, text))
+    }
+}
 
 /// The runtime of this process; one made before a fork has lost its threads, so it is made anew
 /// in the child.
@@ -52,7 +75,54 @@ pub fn spawn<T: Send + 'static>(
     Ok(handle()?.spawn(call))
 }
 
-/// Runs a call to its end on this thread.
-pub(super) fn wait<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
-    handle()?.block_on(call)
+/// The runtime, for a thread that may wait.
+fn for_waiting() -> Result<Handle> {
+    if Handle::try_current().is_ok() {
+        let text = "a blocking call inside of another, or on a thread of an asynchronous runtime";
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
+    handle()
+}
+
+/// Runs a call to its end on this thread. From a runtime's own threads, or within another such
+/// call, it is an error.
+pub fn wait<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    for_waiting()?.block_on(call)
+}
+
+/// Runs a call to its end on this thread, or until `interrupted` says that the caller has to go:
+/// then the call is cancelled. It is asked twenty times a second.
+pub fn wait_unless<T>(
+    call: impl Future<Output = Result<T>>,
+    mut interrupted: impl FnMut() -> bool,
+) -> Result<T> {
+    for_waiting()?.block_on(async {
+        let mut call = pin!(call);
+        loop {
+            if let Ok(done) = tokio::time::timeout(LOOK_INTERVAL, &mut call).await {
+                return done;
+            }
+            if interrupted() {
+                return Err(Error::new(ErrorKind::Cancelled, "the caller was interrupted"));
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_caller_does_not_wait() {
+        let mut looks = 0;
+        let ended: Result<()> = wait_unless(std::future::pending(), || {
+            looks += 1;
+            looks == 2
+        });
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(wait_unless(async { Ok(7) }, || false).unwrap(), 7);
+        let nested = wait(async { wait(async { Ok(()) }) });
+        assert_eq!(nested.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
 }

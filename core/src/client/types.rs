@@ -3,7 +3,7 @@
 use super::address::ServerAddress;
 use crate::file_id::Kind;
 use crate::protocol::StorageStatus;
-use crate::protocol::stats::StorageStats;
+pub use crate::protocol::stats::StorageStats;
 use crate::protocol::tracker::{GroupStat, StorageStat};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
