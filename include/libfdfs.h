@@ -51,353 +51,643 @@ enum {
 };
 
 
-// Bytes of a file id with its NUL, at most.
+/**
+ * Bytes of a file id with its NUL, at most.
+ */
 #define FDFS_FILE_ID_SIZE 192
 
-// Bytes of a token with its NUL.
+/**
+ * Bytes of a token with its NUL.
+ */
 #define FDFS_TOKEN_SIZE 33
 
-// Numbers in the statistics of a storage.
+/**
+ * Numbers in the statistics of a storage.
+ */
 #define FDFS_STAT_COUNT 47
 
-// Flag of `fdfs_set_metadata`: items that are not named stay.
+/**
+ * Flag of `fdfs_set_metadata`: items that are not named stay.
+ */
 #define FDFS_MERGE 1
 
-// What kind of file a name says it is.
+/**
+ * What kind of file a name says it is.
+ */
 typedef enum {
-  // A file of its own.
+  /**
+   * A file of its own.
+   */
   FDFS_NORMAL = 0,
-  // A file that can grow.
+  /**
+   * A file that can grow.
+   */
   FDFS_APPENDER = 1,
-  // A file named after a master.
+  /**
+   * A file named after a master.
+   */
   FDFS_SLAVE = 2,
-  // A file inside a trunk file.
+  /**
+   * A file inside a trunk file.
+   */
   FDFS_TRUNK = 3,
 } fdfs_file_kind;
 
-// How much a log callback is told.
+/**
+ * How much a log callback is told.
+ */
 typedef enum {
-  // What needs someone's attention.
+  /**
+   * What needs someone's attention.
+   */
   FDFS_LOG_ERROR = 1,
-  // What may.
+  /**
+   * What may.
+   */
   FDFS_LOG_WARNING = 2,
-  // What happens.
+  /**
+   * What happens.
+   */
   FDFS_LOG_INFO = 3,
-  // Everything.
+  /**
+   * Everything.
+   */
   FDFS_LOG_DEBUG = 4,
 } fdfs_log_level;
 
-// Ends calls from another thread. All threads may use it at the same time.
+/**
+ * Ends calls from another thread. All threads may use it at the same time.
+ */
 typedef struct fdfs_cancel fdfs_cancel;
 
-// A client of one cluster. All threads may use it at the same time; only freeing it must be left
-// to the last. Make one and keep it: it holds the connections.
+/**
+ * A client of one cluster. All threads may use it at the same time; only freeing it must be left
+ * to the last. Make one and keep it: it holds the connections.
+ */
 typedef struct fdfs_client fdfs_client;
 
-// A tracker and storages inside this process, for development and tests. All threads may ask it
-// for its addresses.
+/**
+ * A tracker and storages inside this process, for development and tests. All threads may ask it
+ * for its addresses.
+ */
 typedef struct fdfs_embedded fdfs_embedded;
 
-// An open file, read piece by piece. One thread at a time may use it.
+/**
+ * An open file, read piece by piece. One thread at a time may use it.
+ */
 typedef struct fdfs_reader fdfs_reader;
 
-// A file that is written piece by piece. One thread at a time may use it.
+/**
+ * A file that is written piece by piece. One thread at a time may use it.
+ */
 typedef struct fdfs_writer fdfs_writer;
 
-// What went wrong in the last call of this thread that failed.
+/**
+ * What went wrong in the last call of this thread that failed.
+ */
 typedef struct {
-  // `FDFS_E_…`, or `FDFS_OK` when nothing has failed yet.
+  /**
+   * `FDFS_E_…`, or `FDFS_OK` when nothing has failed yet.
+   */
   int code;
-  // One line: what failed, where, and what came back.
+  /**
+   * One line: what failed, where, and what came back.
+   */
   const char *message;
-  // `host:port` of the server, or NULL when none was involved.
+  /**
+   * `host:port` of the server, or NULL when none was involved.
+   */
   const char *server;
-  // The file the call was about, or the one that was stored before the call failed; or NULL.
+  /**
+   * The file the call was about, or the one that was stored before the call failed; or NULL.
+   */
   const char *file_id;
-  // The number of the command that was sent, or -1.
+  /**
+   * The number of the command that was sent, or -1.
+   */
   int command;
-  // The status that the server answered, an errno value as on Linux, or 0.
+  /**
+   * The status that the server answered, an errno value as on Linux, or 0.
+   */
   int status;
-  // Whether the same call may succeed later or elsewhere.
+  /**
+   * Whether the same call may succeed later or elsewhere.
+   */
   bool retryable;
-  // Whether the server may have done the work although no answer came.
+  /**
+   * Whether the server may have done the work although no answer came.
+   */
   bool outcome_unknown;
 } fdfs_error;
 
-// Called with the bytes moved so far, on the thread that called.
+/**
+ * Called with the bytes moved so far, on the thread that called.
+ */
 typedef void (*fdfs_progress_cb)(void *ctx, uint64_t moved);
 
-// What calls can be told; see `fdfs_client_with`. Begin with `fdfs_call_options_init`.
+/**
+ * What calls can be told; see `fdfs_client_with`. Begin with `fdfs_call_options_init`.
+ */
 typedef struct {
-  // Set by `fdfs_call_options_init`.
+  /**
+   * Set by `fdfs_call_options_init`.
+   */
   size_t struct_size;
-  // Milliseconds that the whole call may take; 0 for what the client says.
+  /**
+   * Milliseconds that the whole call may take; 0 for what the client says.
+   */
   int64_t timeout_ms;
-  // Called as content moves, or NULL.
+  /**
+   * Called as content moves, or NULL.
+   */
   fdfs_progress_cb progress;
-  // Its first argument.
+  /**
+   * Its first argument.
+   */
   void *progress_ctx;
-  // Ends the calls when it is triggered, or NULL.
+  /**
+   * Ends the calls when it is triggered, or NULL.
+   */
   const fdfs_cancel *cancel;
 } fdfs_call_options;
 
-// Gives content: writes up to `capacity` bytes to `buffer` and returns how many; 0 at the end,
-// negative to give up. Called on the thread that called.
+/**
+ * Gives content: writes up to `capacity` bytes to `buffer` and returns how many; 0 at the end,
+ * negative to give up. Called on the thread that called.
+ */
 typedef int64_t (*fdfs_read_cb)(void *ctx, void *buffer, size_t capacity);
 
-// A file id; it owns nothing and needs no end.
+/**
+ * A file id; it owns nothing and needs no end.
+ */
 typedef struct {
-  // Ends with a NUL.
+  /**
+   * Ends with a NUL.
+   */
   char value[FDFS_FILE_ID_SIZE];
 } fdfs_file_id;
 
-// An advertised storage address and where it really is, each `host[:port]`.
+/**
+ * An advertised storage address and where it really is, each `host[:port]`.
+ */
 typedef struct {
-  // As the tracker tells it.
+  /**
+   * As the tracker tells it.
+   */
   const char *advertised;
-  // Where to connect instead.
+  /**
+   * Where to connect instead.
+   */
   const char *actual;
 } fdfs_address_pair;
 
-// What a client can be told. Begin with `fdfs_options_init`; NULL and 0 mean the default.
+/**
+ * What a client can be told. Begin with `fdfs_options_init`; NULL and 0 mean the default.
+ */
 typedef struct {
-  // Set by `fdfs_options_init`.
+  /**
+   * Set by `fdfs_options_init`.
+   */
   size_t struct_size;
-  // The trackers, each `host[:port]`; the port is 22122 when absent.
+  /**
+   * The trackers, each `host[:port]`; the port is 22122 when absent.
+   */
   const char *const *trackers;
-  // How many.
+  /**
+   * How many.
+   */
   size_t tracker_count;
-  // Group for uploads that name none; NULL lets the tracker choose.
+  /**
+   * Group for uploads that name none; NULL lets the tracker choose.
+   */
   const char *group;
-  // Milliseconds until a connection must stand (5000).
+  /**
+   * Milliseconds until a connection must stand (5000).
+   */
   int64_t connect_timeout_ms;
-  // Milliseconds without a byte until a call fails (30000).
+  /**
+   * Milliseconds without a byte until a call fails (30000).
+   */
   int64_t io_timeout_ms;
-  // Milliseconds that a whole call may take; 0 for no bound.
+  /**
+   * Milliseconds that a whole call may take; 0 for no bound.
+   */
   int64_t timeout_ms;
-  // Connections to one server at the same time (16).
+  /**
+   * Connections to one server at the same time (16).
+   */
   size_t pool_size;
-  // How often a call that has changed nothing yet is tried again; negative for the default (2).
+  /**
+   * How often a call that has changed nothing yet is tried again; negative for the default (2).
+   */
   int retries;
-  // Where advertised storage addresses really are.
+  /**
+   * Where advertised storage addresses really are.
+   */
   const fdfs_address_pair *address_map;
-  // How many.
+  /**
+   * How many.
+   */
   size_t address_map_count;
-  // The secret of download tokens.
+  /**
+   * The secret of download tokens.
+   */
   const char *token_secret;
 } fdfs_options;
 
-// A group of storages. Sizes are in MiB.
+/**
+ * A group of storages. Sizes are in MiB.
+ */
 typedef struct {
-  // The group.
+  /**
+   * The group.
+   */
   char name[17];
-  // Space in all.
+  /**
+   * Space in all.
+   */
   int64_t total_mb;
-  // Space left.
+  /**
+   * Space left.
+   */
   int64_t free_mb;
-  // Space that uploads leave.
+  /**
+   * Space that uploads leave.
+   */
   int64_t reserved_mb;
-  // Space left inside trunk files.
+  /**
+   * Space left inside trunk files.
+   */
   int64_t trunk_free_mb;
-  // Storages.
+  /**
+   * Storages.
+   */
   int64_t storage_count;
-  // Their port.
+  /**
+   * Their port.
+   */
   int64_t storage_port;
-  // Storages that can be read from.
+  /**
+   * Storages that can be read from.
+   */
   int64_t readable_count;
-  // Storages that can be written to.
+  /**
+   * Storages that can be written to.
+   */
   int64_t writable_count;
-  // Store paths of each.
+  /**
+   * Store paths of each.
+   */
   int64_t store_path_count;
-  // Folders in each folder of a store path.
+  /**
+   * Folders in each folder of a store path.
+   */
   int64_t subdir_count_per_path;
-  // -1 when there is none.
+  /**
+   * -1 when there is none.
+   */
   int64_t current_trunk_file_id;
 } fdfs_group_info;
 
-// Where a server is.
+/**
+ * Where a server is.
+ */
 typedef struct {
-  // Address or name.
+  /**
+   * Address or name.
+   */
   char host[128];
-  // TCP port.
+  /**
+   * TCP port.
+   */
   uint16_t port;
 } fdfs_address;
 
-// A storage as the tracker knows it. Sizes are in MiB, moments in Unix seconds.
+/**
+ * A storage as the tracker knows it. Sizes are in MiB, moments in Unix seconds.
+ */
 typedef struct {
-  // Its id, or its address where ids are not used.
+  /**
+   * Its id, or its address where ids are not used.
+   */
   char id[48];
-  // Where it is.
+  /**
+   * Where it is.
+   */
   fdfs_address address;
-  // 0 init, 1 waiting for sync, 2 syncing, 3 address changed, 4 deleted, 5 offline, 6 online,
-  // 7 active, 9 recovery, 99 none.
+  /**
+   * 0 init, 1 waiting for sync, 2 syncing, 3 address changed, 4 deleted, 5 offline, 6 online,
+   * 7 active, 9 recovery, 99 none.
+   */
   int status;
-  // Of its software.
+  /**
+   * Of its software.
+   */
   char version[16];
-  // When it joined the group.
+  /**
+   * When it joined the group.
+   */
   int64_t joined;
-  // When it started, or -1.
+  /**
+   * When it started, or -1.
+   */
   int64_t up_since;
-  // Space in all.
+  /**
+   * Space in all.
+   */
   int64_t total_mb;
-  // Space left.
+  /**
+   * Space left.
+   */
   int64_t free_mb;
-  // Space that uploads leave.
+  /**
+   * Space that uploads leave.
+   */
   int64_t reserved_mb;
-  // The lower, the sooner it is chosen.
+  /**
+   * The lower, the sooner it is chosen.
+   */
   int64_t upload_priority;
-  // Its store paths.
+  /**
+   * Its store paths.
+   */
   int64_t store_path_count;
-  // Folders in each folder of a store path.
+  /**
+   * Folders in each folder of a store path.
+   */
   int64_t subdir_count_per_path;
-  // The store path of the next upload.
+  /**
+   * The store path of the next upload.
+   */
   int64_t current_write_path;
-  // Which storage brought it its files; empty when none did.
+  /**
+   * Which storage brought it its files; empty when none did.
+   */
   char sync_source[48];
-  // Whether it gives out space in trunk files.
+  /**
+   * Whether it gives out space in trunk files.
+   */
   bool is_trunk_server;
-  // Statistics; `fdfs_stat_name` tells which is which.
+  /**
+   * Statistics; `fdfs_stat_name` tells which is which.
+   */
   int64_t stats[FDFS_STAT_COUNT];
 } fdfs_storage_info;
 
-// A configured tracker.
+/**
+ * A configured tracker.
+ */
 typedef struct {
-  // As configured.
+  /**
+   * As configured.
+   */
   char address[256];
-  // Whether it answered.
+  /**
+   * Whether it answered.
+   */
   bool alive;
-  // Whether it leads the trackers.
+  /**
+   * Whether it leads the trackers.
+   */
   bool is_leader;
 } fdfs_tracker_info;
 
-// Where a tracker sends an upload.
+/**
+ * Where a tracker sends an upload.
+ */
 typedef struct {
-  // The group.
+  /**
+   * The group.
+   */
   char group[17];
-  // The storage.
+  /**
+   * The storage.
+   */
   fdfs_address server;
-  // The store path, 0 to 255.
+  /**
+   * The store path, 0 to 255.
+   */
   int store_path_index;
 } fdfs_upload_target;
 
-// Connections to one server.
+/**
+ * Connections to one server.
+ */
 typedef struct {
-  // `host:port`.
+  /**
+   * `host:port`.
+   */
   char server[256];
-  // Lent and kept.
+  /**
+   * Lent and kept.
+   */
   size_t open;
-  // Kept.
+  /**
+   * Kept.
+   */
   size_t idle;
-  // Calls that wait for one.
+  /**
+   * Calls that wait for one.
+   */
   size_t waiting;
-  // Ever made.
+  /**
+   * Ever made.
+   */
   uint64_t created;
-  // Closed because a call did not end cleanly.
+  /**
+   * Closed because a call did not end cleanly.
+   */
   uint64_t closed_by_error;
 } fdfs_pool_info;
 
-// A group and its storages.
+/**
+ * A group and its storages.
+ */
 typedef struct {
-  // 1 to 16 letters and digits.
+  /**
+   * 1 to 16 letters and digits.
+   */
   const char *name;
-  // 1 to 250.
+  /**
+   * 1 to 250.
+   */
   int storages;
 } fdfs_embedded_group;
 
-// What an embedded cluster consists of. Begin with `fdfs_embedded_options_init`.
+/**
+ * What an embedded cluster consists of. Begin with `fdfs_embedded_options_init`.
+ */
 typedef struct {
-  // Set by `fdfs_embedded_options_init`.
+  /**
+   * Set by `fdfs_embedded_options_init`.
+   */
   size_t struct_size;
-  // Folder for everything, kept at the end; NULL for a temporary one.
+  /**
+   * Folder for everything, kept at the end; NULL for a temporary one.
+   */
   const char *dir;
-  // The groups; none for `group1` with one storage.
+  /**
+   * The groups; none for `group1` with one storage.
+   */
   const fdfs_embedded_group *groups;
-  // How many.
+  /**
+   * How many.
+   */
   size_t group_count;
-  // Port of the tracker; 0 for a free one.
+  /**
+   * Port of the tracker; 0 for a free one.
+   */
   uint16_t tracker_port;
 } fdfs_embedded_options;
 
-// What a file id tells.
+/**
+ * What a file id tells.
+ */
 typedef struct {
-  // The group.
+  /**
+   * The group.
+   */
   char group[17];
-  // The part behind the group, `M00/…`.
+  /**
+   * The part behind the group, `M00/…`.
+   */
   char path[FDFS_FILE_ID_SIZE];
-  // Address or id of the storage it was uploaded to; empty when unknown.
+  /**
+   * Address or id of the storage it was uploaded to; empty when unknown.
+   */
   char source[48];
-  // What the name says it is.
+  /**
+   * What the name says it is.
+   */
   fdfs_file_kind kind;
-  // 0 to 255.
+  /**
+   * 0 to 255.
+   */
   int store_path_index;
-  // Bytes, or -1 when the name does not tell: appender and slave files.
+  /**
+   * Bytes, or -1 when the name does not tell: appender and slave files.
+   */
   int64_t size;
-  // Unix seconds, or -1 when the name does not tell.
+  /**
+   * Unix seconds, or -1 when the name does not tell.
+   */
   int64_t created;
-  // CRC-32 of the content, or -1 when the name does not tell.
+  /**
+   * CRC-32 of the content, or -1 when the name does not tell.
+   */
   int64_t crc32;
 } fdfs_file_id_info;
 
-// Takes one line. Called on any thread, but on one at a time; must not call this library.
+/**
+ * Takes one line. Called on any thread, but on one at a time; must not call this library.
+ */
 typedef void (*fdfs_log_cb)(void *ctx, int level, const char *message);
 
-// An item of metadata: up to 64 bytes of name and 256 of value.
+/**
+ * An item of metadata: up to 64 bytes of name and 256 of value.
+ */
 typedef struct {
-  // Not empty.
+  /**
+   * Not empty.
+   */
   const char *name;
-  // May be empty.
+  /**
+   * May be empty.
+   */
   const char *value;
 } fdfs_pair;
 
-// Metadata of a file; ended by `fdfs_metadata_free`.
+/**
+ * Metadata of a file; ended by `fdfs_metadata_free`.
+ */
 typedef struct {
-  // The items, by name.
+  /**
+   * The items, by name.
+   */
   const fdfs_pair *pairs;
-  // How many.
+  /**
+   * How many.
+   */
   size_t count;
 } fdfs_metadata;
 
-// What an upload can be told. Begin with `fdfs_upload_options_init`.
+/**
+ * What an upload can be told. Begin with `fdfs_upload_options_init`.
+ */
 typedef struct {
-  // Set by `fdfs_upload_options_init`.
+  /**
+   * Set by `fdfs_upload_options_init`.
+   */
   size_t struct_size;
-  // Extension of the name: up to 6 characters, without the dot; or NULL.
+  /**
+   * Extension of the name: up to 6 characters, without the dot; or NULL.
+   */
   const char *ext;
-  // Metadata to set, or NULL.
+  /**
+   * Metadata to set, or NULL.
+   */
   const fdfs_pair *metadata;
-  // How many items.
+  /**
+   * How many items.
+   */
   size_t metadata_count;
-  // Group to upload to, or NULL.
+  /**
+   * Group to upload to, or NULL.
+   */
   const char *group;
-  // Store path to upload to, 0 to 255; -1 lets the tracker choose.
+  /**
+   * Store path to upload to, 0 to 255; -1 lets the tracker choose.
+   */
   int store_path_index;
-  // Make a file that can grow.
+  /**
+   * Make a file that can grow.
+   */
   bool appender;
 } fdfs_upload_options;
 
-// Bytes of this library; ended by `fdfs_bytes_free`.
+/**
+ * Bytes of this library; ended by `fdfs_bytes_free`.
+ */
 typedef struct {
-  // The bytes.
+  /**
+   * The bytes.
+   */
   uint8_t *data;
-  // How many.
+  /**
+   * How many.
+   */
   size_t len;
 } fdfs_bytes;
 
-// Takes content: `len` bytes at `data`; returns 0 to go on, anything else to give up. Called on
-// the thread that called.
+/**
+ * Takes content: `len` bytes at `data`; returns 0 to go on, anything else to give up. Called on
+ * the thread that called.
+ */
 typedef int (*fdfs_write_cb)(void *ctx, const void *data, size_t len);
 
-// What a storage knows of a file.
+/**
+ * What a storage knows of a file.
+ */
 typedef struct {
-  // Bytes.
+  /**
+   * Bytes.
+   */
   uint64_t size;
-  // Time of the last change, in Unix seconds.
+  /**
+   * Time of the last change, in Unix seconds.
+   */
   int64_t modified;
-  // CRC-32 of the content.
+  /**
+   * CRC-32 of the content.
+   */
   uint32_t crc32;
-  // What the name says it is.
+  /**
+   * What the name says it is.
+   */
   fdfs_file_kind kind;
-  // Address of the storage it was uploaded to; empty when unknown.
+  /**
+   * Address of the storage it was uploaded to; empty when unknown.
+   */
   char source[48];
 } fdfs_file_info;
 
@@ -405,46 +695,66 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-// Detail of the last call of this thread that failed; valid until this thread's next call that
-// fails. Never NULL.
+/**
+ * Detail of the last call of this thread that failed; valid until this thread's next call that
+ * fails. Never NULL.
+ */
 const fdfs_error *fdfs_last_error(void);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_call_options_init(fdfs_call_options *options);
 
-// Makes a handle that ends calls. End it with `fdfs_cancel_free`.
+/**
+ * Makes a handle that ends calls. End it with `fdfs_cancel_free`.
+ */
 int fdfs_cancel_new(fdfs_cancel **out);
 
-// Ends all calls that were given this handle, now and in future, with `FDFS_E_CANCELLED`.
+/**
+ * Ends all calls that were given this handle, now and in future, with `FDFS_E_CANCELLED`.
+ */
 int fdfs_cancel_trigger(const fdfs_cancel *cancel);
 
-// Ends the handle; calls that have it go on. NULL is fine.
+/**
+ * Ends the handle; calls that have it go on. NULL is fine.
+ */
 void fdfs_cancel_free(fdfs_cancel *cancel);
 
-// Adds `len` bytes to the end of an appender file.
+/**
+ * Adds `len` bytes to the end of an appender file.
+ */
 int fdfs_append_buffer(const fdfs_client *client,
                        const char *file_id,
                        const void *data,
                        size_t len);
 
-// Adds what a callback gives to the end of an appender file; see `fdfs_upload_stream`.
+/**
+ * Adds what a callback gives to the end of an appender file; see `fdfs_upload_stream`.
+ */
 int fdfs_append_stream(const fdfs_client *client,
                        const char *file_id,
                        fdfs_read_cb read,
                        void *ctx,
                        int64_t len);
 
-// Adds a local file to the end of an appender file.
+/**
+ * Adds a local file to the end of an appender file.
+ */
 int fdfs_append_file(const fdfs_client *client, const char *file_id, const char *path);
 
-// Overwrites part of an appender file with `len` bytes; `offset` is at most its size.
+/**
+ * Overwrites part of an appender file with `len` bytes; `offset` is at most its size.
+ */
 int fdfs_modify_buffer(const fdfs_client *client,
                        const char *file_id,
                        uint64_t offset,
                        const void *data,
                        size_t len);
 
-// Overwrites part of an appender file with what a callback gives; see `fdfs_upload_stream`.
+/**
+ * Overwrites part of an appender file with what a callback gives; see `fdfs_upload_stream`.
+ */
 int fdfs_modify_stream(const fdfs_client *client,
                        const char *file_id,
                        uint64_t offset,
@@ -452,80 +762,118 @@ int fdfs_modify_stream(const fdfs_client *client,
                        void *ctx,
                        int64_t len);
 
-// Sets the size of an appender file; a larger one extends it with zero bytes.
+/**
+ * Sets the size of an appender file; a larger one extends it with zero bytes.
+ */
 int fdfs_truncate(const fdfs_client *client, const char *file_id, uint64_t len);
 
-// Turns an appender file into a normal one; `out` is its new id, and the old one is gone. Its
-// metadata stays behind under the old name: set it again.
+/**
+ * Turns an appender file into a normal one; `out` is its new id, and the old one is gone. Its
+ * metadata stays behind under the old name: set it again.
+ */
 int fdfs_finalize(const fdfs_client *client, const char *file_id, fdfs_file_id *out);
 
-// Deletes a file; `FDFS_E_NOT_FOUND` when there is none.
+/**
+ * Deletes a file; `FDFS_E_NOT_FOUND` when there is none.
+ */
 int fdfs_delete(const fdfs_client *client, const char *file_id);
 
-// Makes a client, which connects when it is used. End it with `fdfs_client_free`.
+/**
+ * Makes a client, which connects when it is used. End it with `fdfs_client_free`.
+ */
 int fdfs_client_new(const fdfs_options *options, fdfs_client **out);
 
-// Makes a client for the cluster of a `client.conf`. End it with `fdfs_client_free`.
+/**
+ * Makes a client for the cluster of a `client.conf`. End it with `fdfs_client_free`.
+ */
 int fdfs_client_from_conf(const char *path, fdfs_client **out);
 
-// The same client, whose calls have these options: it shares the connections of the first. End it
-// with `fdfs_client_free`, too; the order does not matter.
+/**
+ * The same client, whose calls have these options: it shares the connections of the first. End it
+ * with `fdfs_client_free`, too; the order does not matter.
+ */
 int fdfs_client_with(const fdfs_client *client,
                      const fdfs_call_options *options,
                      fdfs_client **out);
 
-// Closes all connections. Calls from now on fail with `FDFS_E_CLOSED`. Doing it again is fine.
+/**
+ * Closes all connections. Calls from now on fail with `FDFS_E_CLOSED`. Doing it again is fine.
+ */
 int fdfs_client_close(const fdfs_client *client);
 
-// Ends a client; the last one that shares its connections closes them. NULL is fine.
+/**
+ * Ends a client; the last one that shares its connections closes them. NULL is fine.
+ */
 void fdfs_client_free(fdfs_client *client);
 
-// Asks a tracker for a sign of life.
+/**
+ * Asks a tracker for a sign of life.
+ */
 int fdfs_ping(const fdfs_client *client);
 
-// All groups. End the list with `fdfs_groups_free`.
+/**
+ * All groups. End the list with `fdfs_groups_free`.
+ */
 int fdfs_list_groups(const fdfs_client *client, fdfs_group_info **out, size_t *count);
 
-// The storages of a group, or the one with the id `storage` unless that is NULL. End the list with
-// `fdfs_storages_free`.
+/**
+ * The storages of a group, or the one with the id `storage` unless that is NULL. End the list with
+ * `fdfs_storages_free`.
+ */
 int fdfs_list_storages(const fdfs_client *client,
                        const char *group,
                        const char *storage,
                        fdfs_storage_info **out,
                        size_t *count);
 
-// The configured trackers, asked one by one. End the list with `fdfs_trackers_free`.
+/**
+ * The configured trackers, asked one by one. End the list with `fdfs_trackers_free`.
+ */
 int fdfs_list_trackers(const fdfs_client *client, fdfs_tracker_info **out, size_t *count);
 
-// Storages that hold a file: one, or all of them. End the list with `fdfs_addresses_free`.
+/**
+ * Storages that hold a file: one, or all of them. End the list with `fdfs_addresses_free`.
+ */
 int fdfs_locate(const fdfs_client *client,
                 const char *file_id,
                 bool all,
                 fdfs_address **out,
                 size_t *count);
 
-// The storage that the tracker would send an upload to; `group` may be NULL.
+/**
+ * The storage that the tracker would send an upload to; `group` may be NULL.
+ */
 int fdfs_pick_upload(const fdfs_client *client, const char *group, fdfs_upload_target *out);
 
-// What the pool did, by server. End the list with `fdfs_pool_stats_free`.
+/**
+ * What the pool did, by server. End the list with `fdfs_pool_stats_free`.
+ */
 int fdfs_pool_stats(const fdfs_client *client, fdfs_pool_info **out, size_t *count);
 
-// Removes a storage that is offline, at every tracker.
+/**
+ * Removes a storage that is offline, at every tracker.
+ */
 int fdfs_admin_delete_storage(const fdfs_client *client, const char *group, const char *storage);
 
-// Removes an empty group, at every tracker.
+/**
+ * Removes an empty group, at every tracker.
+ */
 int fdfs_admin_delete_group(const fdfs_client *client, const char *group);
 
-// Chooses the trunk server of a group, or has one chosen when `storage` is NULL; `out` is its id,
-// to be ended with `fdfs_string_free`.
+/**
+ * Chooses the trunk server of a group, or has one chosen when `storage` is NULL; `out` is its id,
+ * to be ended with `fdfs_string_free`.
+ */
 int fdfs_admin_set_trunk_server(const fdfs_client *client,
                                 const char *group,
                                 const char *storage,
                                 char **out);
 
-// The URL of a file behind the web front at `base`, with a token when the client has a secret.
-// `filename` may be NULL; `expires` is the moment in Unix seconds that the token carries, -1 for
-// now. Asks no server. End `out` with `fdfs_string_free`.
+/**
+ * The URL of a file behind the web front at `base`, with a token when the client has a secret.
+ * `filename` may be NULL; `expires` is the moment in Unix seconds that the token carries, -1 for
+ * now. Asks no server. End `out` with `fdfs_string_free`.
+ */
 int fdfs_http_url(const fdfs_client *client,
                   const char *file_id,
                   const char *base,
@@ -533,77 +881,115 @@ int fdfs_http_url(const fdfs_client *client,
                   int64_t expires,
                   char **out);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_embedded_options_init(fdfs_embedded_options *options);
 
-// Starts a cluster on free ports of the loopback interface and waits until uploads can come.
-// `options` may be NULL. End it with `fdfs_embedded_free`.
+/**
+ * Starts a cluster on free ports of the loopback interface and waits until uploads can come.
+ * `options` may be NULL. End it with `fdfs_embedded_free`.
+ */
 int fdfs_embedded_start(const fdfs_embedded_options *given, fdfs_embedded **out);
 
-// `host:port` of the tracker, valid until the cluster is freed.
+/**
+ * `host:port` of the tracker, valid until the cluster is freed.
+ */
 const char *fdfs_embedded_tracker(const fdfs_embedded *cluster);
 
-// `host:port` of a storage, counted from 0 in the order of the groups; NULL beyond the last. Valid
-// until the cluster is freed.
+/**
+ * `host:port` of a storage, counted from 0 in the order of the groups; NULL beyond the last. Valid
+ * until the cluster is freed.
+ */
 const char *fdfs_embedded_storage(const fdfs_embedded *cluster, size_t index);
 
-// Ends all servers in order. Doing it again is fine.
+/**
+ * Ends all servers in order. Doing it again is fine.
+ */
 int fdfs_embedded_stop(fdfs_embedded *cluster);
 
-// Ends the cluster, and removes its folder if that was a temporary one. NULL is fine.
+/**
+ * Ends the cluster, and removes its folder if that was a temporary one. NULL is fine.
+ */
 void fdfs_embedded_free(fdfs_embedded *cluster);
 
-// What a file id tells; asks no server.
+/**
+ * What a file id tells; asks no server.
+ */
 int fdfs_file_id_parse(const char *file_id, fdfs_file_id_info *out);
 
-// The id of a file's slave with that prefix and extension (NULL for none), whether it exists or
-// not.
+/**
+ * The id of a file's slave with that prefix and extension (NULL for none), whether it exists or
+ * not.
+ */
 int fdfs_file_id_slave(const char *master, const char *prefix, const char *ext, fdfs_file_id *out);
 
-// The token that a web front asks for, made for a moment in Unix seconds: `FDFS_TOKEN_SIZE` bytes
-// with the NUL.
+/**
+ * The token that a web front asks for, made for a moment in Unix seconds: `FDFS_TOKEN_SIZE` bytes
+ * with the NUL.
+ */
 int fdfs_make_token(const char *file_id, int64_t unix_secs, const char *secret, char *out);
 
-// Detail of the last call of this thread that failed; valid until this thread's next call that
-// fails. Never NULL.
+/**
+ * Detail of the last call of this thread that failed; valid until this thread's next call that
+ * fails. Never NULL.
+ */
 const fdfs_error *fdfs_last_error(void);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_call_options_init(fdfs_call_options *options);
 
-// Makes a handle that ends calls. End it with `fdfs_cancel_free`.
+/**
+ * Makes a handle that ends calls. End it with `fdfs_cancel_free`.
+ */
 int fdfs_cancel_new(fdfs_cancel **out);
 
-// Ends all calls that were given this handle, now and in future, with `FDFS_E_CANCELLED`.
+/**
+ * Ends all calls that were given this handle, now and in future, with `FDFS_E_CANCELLED`.
+ */
 int fdfs_cancel_trigger(const fdfs_cancel *cancel);
 
-// Ends the handle; calls that have it go on. NULL is fine.
+/**
+ * Ends the handle; calls that have it go on. NULL is fine.
+ */
 void fdfs_cancel_free(fdfs_cancel *cancel);
 
-// Adds `len` bytes to the end of an appender file.
+/**
+ * Adds `len` bytes to the end of an appender file.
+ */
 int fdfs_append_buffer(const fdfs_client *client,
                        const char *file_id,
                        const void *data,
                        size_t len);
 
-// Adds what a callback gives to the end of an appender file; see `fdfs_upload_stream`.
+/**
+ * Adds what a callback gives to the end of an appender file; see `fdfs_upload_stream`.
+ */
 int fdfs_append_stream(const fdfs_client *client,
                        const char *file_id,
                        fdfs_read_cb read,
                        void *ctx,
                        int64_t len);
 
-// Adds a local file to the end of an appender file.
+/**
+ * Adds a local file to the end of an appender file.
+ */
 int fdfs_append_file(const fdfs_client *client, const char *file_id, const char *path);
 
-// Overwrites part of an appender file with `len` bytes; `offset` is at most its size.
+/**
+ * Overwrites part of an appender file with `len` bytes; `offset` is at most its size.
+ */
 int fdfs_modify_buffer(const fdfs_client *client,
                        const char *file_id,
                        uint64_t offset,
                        const void *data,
                        size_t len);
 
-// Overwrites part of an appender file with what a callback gives; see `fdfs_upload_stream`.
+/**
+ * Overwrites part of an appender file with what a callback gives; see `fdfs_upload_stream`.
+ */
 int fdfs_modify_stream(const fdfs_client *client,
                        const char *file_id,
                        uint64_t offset,
@@ -611,80 +997,118 @@ int fdfs_modify_stream(const fdfs_client *client,
                        void *ctx,
                        int64_t len);
 
-// Sets the size of an appender file; a larger one extends it with zero bytes.
+/**
+ * Sets the size of an appender file; a larger one extends it with zero bytes.
+ */
 int fdfs_truncate(const fdfs_client *client, const char *file_id, uint64_t len);
 
-// Turns an appender file into a normal one; `out` is its new id, and the old one is gone. Its
-// metadata stays behind under the old name: set it again.
+/**
+ * Turns an appender file into a normal one; `out` is its new id, and the old one is gone. Its
+ * metadata stays behind under the old name: set it again.
+ */
 int fdfs_finalize(const fdfs_client *client, const char *file_id, fdfs_file_id *out);
 
-// Deletes a file; `FDFS_E_NOT_FOUND` when there is none.
+/**
+ * Deletes a file; `FDFS_E_NOT_FOUND` when there is none.
+ */
 int fdfs_delete(const fdfs_client *client, const char *file_id);
 
-// Makes a client, which connects when it is used. End it with `fdfs_client_free`.
+/**
+ * Makes a client, which connects when it is used. End it with `fdfs_client_free`.
+ */
 int fdfs_client_new(const fdfs_options *options, fdfs_client **out);
 
-// Makes a client for the cluster of a `client.conf`. End it with `fdfs_client_free`.
+/**
+ * Makes a client for the cluster of a `client.conf`. End it with `fdfs_client_free`.
+ */
 int fdfs_client_from_conf(const char *path, fdfs_client **out);
 
-// The same client, whose calls have these options: it shares the connections of the first. End it
-// with `fdfs_client_free`, too; the order does not matter.
+/**
+ * The same client, whose calls have these options: it shares the connections of the first. End it
+ * with `fdfs_client_free`, too; the order does not matter.
+ */
 int fdfs_client_with(const fdfs_client *client,
                      const fdfs_call_options *options,
                      fdfs_client **out);
 
-// Closes all connections. Calls from now on fail with `FDFS_E_CLOSED`. Doing it again is fine.
+/**
+ * Closes all connections. Calls from now on fail with `FDFS_E_CLOSED`. Doing it again is fine.
+ */
 int fdfs_client_close(const fdfs_client *client);
 
-// Ends a client; the last one that shares its connections closes them. NULL is fine.
+/**
+ * Ends a client; the last one that shares its connections closes them. NULL is fine.
+ */
 void fdfs_client_free(fdfs_client *client);
 
-// Asks a tracker for a sign of life.
+/**
+ * Asks a tracker for a sign of life.
+ */
 int fdfs_ping(const fdfs_client *client);
 
-// All groups. End the list with `fdfs_groups_free`.
+/**
+ * All groups. End the list with `fdfs_groups_free`.
+ */
 int fdfs_list_groups(const fdfs_client *client, fdfs_group_info **out, size_t *count);
 
-// The storages of a group, or the one with the id `storage` unless that is NULL. End the list with
-// `fdfs_storages_free`.
+/**
+ * The storages of a group, or the one with the id `storage` unless that is NULL. End the list with
+ * `fdfs_storages_free`.
+ */
 int fdfs_list_storages(const fdfs_client *client,
                        const char *group,
                        const char *storage,
                        fdfs_storage_info **out,
                        size_t *count);
 
-// The configured trackers, asked one by one. End the list with `fdfs_trackers_free`.
+/**
+ * The configured trackers, asked one by one. End the list with `fdfs_trackers_free`.
+ */
 int fdfs_list_trackers(const fdfs_client *client, fdfs_tracker_info **out, size_t *count);
 
-// Storages that hold a file: one, or all of them. End the list with `fdfs_addresses_free`.
+/**
+ * Storages that hold a file: one, or all of them. End the list with `fdfs_addresses_free`.
+ */
 int fdfs_locate(const fdfs_client *client,
                 const char *file_id,
                 bool all,
                 fdfs_address **out,
                 size_t *count);
 
-// The storage that the tracker would send an upload to; `group` may be NULL.
+/**
+ * The storage that the tracker would send an upload to; `group` may be NULL.
+ */
 int fdfs_pick_upload(const fdfs_client *client, const char *group, fdfs_upload_target *out);
 
-// What the pool did, by server. End the list with `fdfs_pool_stats_free`.
+/**
+ * What the pool did, by server. End the list with `fdfs_pool_stats_free`.
+ */
 int fdfs_pool_stats(const fdfs_client *client, fdfs_pool_info **out, size_t *count);
 
-// Removes a storage that is offline, at every tracker.
+/**
+ * Removes a storage that is offline, at every tracker.
+ */
 int fdfs_admin_delete_storage(const fdfs_client *client, const char *group, const char *storage);
 
-// Removes an empty group, at every tracker.
+/**
+ * Removes an empty group, at every tracker.
+ */
 int fdfs_admin_delete_group(const fdfs_client *client, const char *group);
 
-// Chooses the trunk server of a group, or has one chosen when `storage` is NULL; `out` is its id,
-// to be ended with `fdfs_string_free`.
+/**
+ * Chooses the trunk server of a group, or has one chosen when `storage` is NULL; `out` is its id,
+ * to be ended with `fdfs_string_free`.
+ */
 int fdfs_admin_set_trunk_server(const fdfs_client *client,
                                 const char *group,
                                 const char *storage,
                                 char **out);
 
-// The URL of a file behind the web front at `base`, with a token when the client has a secret.
-// `filename` may be NULL; `expires` is the moment in Unix seconds that the token carries, -1 for
-// now. Asks no server. End `out` with `fdfs_string_free`.
+/**
+ * The URL of a file behind the web front at `base`, with a token when the client has a secret.
+ * `filename` may be NULL; `expires` is the moment in Unix seconds that the token carries, -1 for
+ * now. Asks no server. End `out` with `fdfs_string_free`.
+ */
 int fdfs_http_url(const fdfs_client *client,
                   const char *file_id,
                   const char *base,
@@ -692,100 +1116,152 @@ int fdfs_http_url(const fdfs_client *client,
                   int64_t expires,
                   char **out);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_embedded_options_init(fdfs_embedded_options *options);
 
-// Starts a cluster on free ports of the loopback interface and waits until uploads can come.
-// `options` may be NULL. End it with `fdfs_embedded_free`.
+/**
+ * Starts a cluster on free ports of the loopback interface and waits until uploads can come.
+ * `options` may be NULL. End it with `fdfs_embedded_free`.
+ */
 int fdfs_embedded_start(const fdfs_embedded_options *given, fdfs_embedded **out);
 
-// `host:port` of the tracker, valid until the cluster is freed.
+/**
+ * `host:port` of the tracker, valid until the cluster is freed.
+ */
 const char *fdfs_embedded_tracker(const fdfs_embedded *cluster);
 
-// `host:port` of a storage, counted from 0 in the order of the groups; NULL beyond the last. Valid
-// until the cluster is freed.
+/**
+ * `host:port` of a storage, counted from 0 in the order of the groups; NULL beyond the last. Valid
+ * until the cluster is freed.
+ */
 const char *fdfs_embedded_storage(const fdfs_embedded *cluster, size_t index);
 
-// Ends all servers in order. Doing it again is fine.
+/**
+ * Ends all servers in order. Doing it again is fine.
+ */
 int fdfs_embedded_stop(fdfs_embedded *cluster);
 
-// Ends the cluster, and removes its folder if that was a temporary one. NULL is fine.
+/**
+ * Ends the cluster, and removes its folder if that was a temporary one. NULL is fine.
+ */
 void fdfs_embedded_free(fdfs_embedded *cluster);
 
-// What a file id tells; asks no server.
+/**
+ * What a file id tells; asks no server.
+ */
 int fdfs_file_id_parse(const char *file_id, fdfs_file_id_info *out);
 
-// The id of a file's slave with that prefix and extension (NULL for none), whether it exists or
-// not.
+/**
+ * The id of a file's slave with that prefix and extension (NULL for none), whether it exists or
+ * not.
+ */
 int fdfs_file_id_slave(const char *master, const char *prefix, const char *ext, fdfs_file_id *out);
 
-// The token that a web front asks for, made for a moment in Unix seconds: `FDFS_TOKEN_SIZE` bytes
-// with the NUL.
+/**
+ * The token that a web front asks for, made for a moment in Unix seconds: `FDFS_TOKEN_SIZE` bytes
+ * with the NUL.
+ */
 int fdfs_make_token(const char *file_id, int64_t unix_secs, const char *secret, char *out);
 
-// Name of a number in the statistics, 0 to `FDFS_STAT_COUNT` - 1; NULL beyond. Needs no end.
+/**
+ * Name of a number in the statistics, 0 to `FDFS_STAT_COUNT` - 1; NULL beyond. Needs no end.
+ */
 const char *fdfs_stat_name(size_t index);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_groups_free(fdfs_group_info *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_storages_free(fdfs_storage_info *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_trackers_free(fdfs_tracker_info *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_addresses_free(fdfs_address *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_pool_stats_free(fdfs_pool_info *list, size_t count);
 
-// From now on `callback` is told what happens, up to `level` (`FDFS_LOG_…`); NULL ends that. There
-// is one for the process.
+/**
+ * From now on `callback` is told what happens, up to `level` (`FDFS_LOG_…`); NULL ends that. There
+ * is one for the process.
+ */
 int fdfs_set_log_callback(fdfs_log_cb callback,
                           void *ctx,
                           int level);
 
-// Version of the library, such as `"0.1.0"`.
+/**
+ * Version of the library, such as `"0.1.0"`.
+ */
 const char *fdfs_version(void);
 
-// Name of a code, such as `"not_found"`; `"ok"` for 0 and `"unknown"` for what is none.
+/**
+ * Name of a code, such as `"not_found"`; `"ok"` for 0 and `"unknown"` for what is none.
+ */
 const char *fdfs_code_name(int code);
 
-// The metadata of a file; no items when it has none. End it with `fdfs_metadata_free`.
+/**
+ * The metadata of a file; no items when it has none. End it with `fdfs_metadata_free`.
+ */
 int fdfs_get_metadata(const fdfs_client *client, const char *file_id, fdfs_metadata **out);
 
-// Sets the metadata of a file: all of it, or with the flag `FDFS_MERGE` the items named here.
+/**
+ * Sets the metadata of a file: all of it, or with the flag `FDFS_MERGE` the items named here.
+ */
 int fdfs_set_metadata(const fdfs_client *client,
                       const char *file_id,
                       const fdfs_pair *pairs,
                       size_t count,
                       unsigned int flags);
 
-// Ends metadata. NULL is fine.
+/**
+ * Ends metadata. NULL is fine.
+ */
 void fdfs_metadata_free(fdfs_metadata *metadata);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_options_init(fdfs_options *options);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_upload_options_init(fdfs_upload_options *options);
 
-// Downloads a file, or `length` bytes of it from `offset` on, into memory. A negative offset
-// counts from the end; length -1 means all to the end; what lies beyond the end is left out. End
-// the bytes with `fdfs_bytes_free`.
+/**
+ * Downloads a file, or `length` bytes of it from `offset` on, into memory. A negative offset
+ * counts from the end; length -1 means all to the end; what lies beyond the end is left out. End
+ * the bytes with `fdfs_bytes_free`.
+ */
 int fdfs_download_buffer(const fdfs_client *client,
                          const char *file_id,
                          int64_t offset,
                          int64_t length,
                          fdfs_bytes *out);
 
-// Ends bytes and sets them to none. NULL is fine, and so is doing it again.
+/**
+ * Ends bytes and sets them to none. NULL is fine, and so is doing it again.
+ */
 void fdfs_bytes_free(fdfs_bytes *bytes);
 
-// Downloads up to `capacity` bytes from `offset` on straight into the caller's buffer; `got` is how
-// many there were.
+/**
+ * Downloads up to `capacity` bytes from `offset` on straight into the caller's buffer; `got` is how
+ * many there were.
+ */
 int fdfs_download_into(const fdfs_client *client,
                        const char *file_id,
                        int64_t offset,
@@ -793,8 +1269,10 @@ int fdfs_download_into(const fdfs_client *client,
                        size_t capacity,
                        size_t *got);
 
-// Downloads to a local file, which appears under its name only when it is whole. `got`, which may
-// be NULL, is the number of bytes.
+/**
+ * Downloads to a local file, which appears under its name only when it is whole. `got`, which may
+ * be NULL, is the number of bytes.
+ */
 int fdfs_download_file(const fdfs_client *client,
                        const char *file_id,
                        const char *path,
@@ -802,7 +1280,9 @@ int fdfs_download_file(const fdfs_client *client,
                        int64_t length,
                        uint64_t *got);
 
-// Downloads to a callback in bounded memory.
+/**
+ * Downloads to a callback in bounded memory.
+ */
 int fdfs_download_stream(const fdfs_client *client,
                          const char *file_id,
                          int64_t offset,
@@ -810,43 +1290,63 @@ int fdfs_download_stream(const fdfs_client *client,
                          fdfs_write_cb write,
                          void *ctx);
 
-// Opens a file, or a part of it, for reading. End it with `fdfs_reader_free`.
+/**
+ * Opens a file, or a part of it, for reading. End it with `fdfs_reader_free`.
+ */
 int fdfs_reader_open(const fdfs_client *client,
                      const char *file_id,
                      int64_t offset,
                      int64_t length,
                      fdfs_reader **out);
 
-// Reads up to `capacity` bytes; `got` is how many came, 0 at the end.
+/**
+ * Reads up to `capacity` bytes; `got` is how many came, 0 at the end.
+ */
 int fdfs_reader_read(fdfs_reader *reader, void *data, size_t capacity, size_t *got);
 
-// Continues at a byte of the opened part; the next read makes a new request.
+/**
+ * Continues at a byte of the opened part; the next read makes a new request.
+ */
 int fdfs_reader_seek(fdfs_reader *reader, uint64_t position);
 
-// Bytes of the opened part; 0 for NULL.
+/**
+ * Bytes of the opened part; 0 for NULL.
+ */
 uint64_t fdfs_reader_size(const fdfs_reader *reader);
 
-// Ends a reader. NULL is fine.
+/**
+ * Ends a reader. NULL is fine.
+ */
 void fdfs_reader_free(fdfs_reader *reader);
 
-// Whether a file is there.
+/**
+ * Whether a file is there.
+ */
 int fdfs_exists(const fdfs_client *client, const char *file_id, bool *out);
 
-// What its storage knows of a file.
+/**
+ * What its storage knows of a file.
+ */
 int fdfs_stat(const fdfs_client *client, const char *file_id, fdfs_file_info *out);
 
-// Frees a text that this library gave out. NULL is fine.
+/**
+ * Frees a text that this library gave out. NULL is fine.
+ */
 void fdfs_string_free(char *text);
 
-// Uploads `len` bytes. `options` may be NULL. They are sent from where they are, uncopied.
+/**
+ * Uploads `len` bytes. `options` may be NULL. They are sent from where they are, uncopied.
+ */
 int fdfs_upload_buffer(const fdfs_client *client,
                        const void *data,
                        size_t len,
                        const fdfs_upload_options *options,
                        fdfs_file_id *out);
 
-// Uploads what a callback gives: `len` bytes, or with -1 all until it ends. Of unknown length,
-// 8 MiB are kept in memory and more in a temporary file until the length is known.
+/**
+ * Uploads what a callback gives: `len` bytes, or with -1 all until it ends. Of unknown length,
+ * 8 MiB are kept in memory and more in a temporary file until the length is known.
+ */
 int fdfs_upload_stream(const fdfs_client *client,
                        fdfs_read_cb read,
                        void *ctx,
@@ -854,14 +1354,18 @@ int fdfs_upload_stream(const fdfs_client *client,
                        const fdfs_upload_options *options,
                        fdfs_file_id *out);
 
-// Uploads a local file; its extension is taken from its name unless the options give one.
+/**
+ * Uploads a local file; its extension is taken from its name unless the options give one.
+ */
 int fdfs_upload_file(const fdfs_client *client,
                      const char *path,
                      const fdfs_upload_options *options,
                      fdfs_file_id *out);
 
-// Uploads `len` bytes as a slave of `master`: a file whose name is the master's with `prefix`
-// (1 to 16 characters) added. Group, store path and kind follow from the master.
+/**
+ * Uploads `len` bytes as a slave of `master`: a file whose name is the master's with `prefix`
+ * (1 to 16 characters) added. Group, store path and kind follow from the master.
+ */
 int fdfs_upload_slave_buffer(const fdfs_client *client,
                              const char *master,
                              const char *prefix,
@@ -870,7 +1374,9 @@ int fdfs_upload_slave_buffer(const fdfs_client *client,
                              const fdfs_upload_options *options,
                              fdfs_file_id *out);
 
-// The same with what a callback gives; see `fdfs_upload_stream`.
+/**
+ * The same with what a callback gives; see `fdfs_upload_stream`.
+ */
 int fdfs_upload_slave_stream(const fdfs_client *client,
                              const char *master,
                              const char *prefix,
@@ -880,7 +1386,9 @@ int fdfs_upload_slave_stream(const fdfs_client *client,
                              const fdfs_upload_options *options,
                              fdfs_file_id *out);
 
-// The same with a local file; see `fdfs_upload_file`.
+/**
+ * The same with a local file; see `fdfs_upload_file`.
+ */
 int fdfs_upload_slave_file(const fdfs_client *client,
                            const char *master,
                            const char *prefix,
@@ -888,89 +1396,133 @@ int fdfs_upload_slave_file(const fdfs_client *client,
                            const fdfs_upload_options *options,
                            fdfs_file_id *out);
 
-// Begins a file that is written piece by piece: an appender file, which `fdfs_writer_close` turns
-// into a normal one when `finalize` is set. End it with `fdfs_writer_free`.
+/**
+ * Begins a file that is written piece by piece: an appender file, which `fdfs_writer_close` turns
+ * into a normal one when `finalize` is set. End it with `fdfs_writer_free`.
+ */
 int fdfs_writer_open(const fdfs_client *client,
                      const fdfs_upload_options *options,
                      bool finalize,
                      fdfs_writer **out);
 
-// Adds bytes. They are sent in pieces of 256 KiB.
+/**
+ * Adds bytes. They are sent in pieces of 256 KiB.
+ */
 int fdfs_writer_write(fdfs_writer *writer, const void *data, size_t len);
 
-// Sends the rest; `out` is the id of the whole file. The writer takes nothing more.
+/**
+ * Sends the rest; `out` is the id of the whole file. The writer takes nothing more.
+ */
 int fdfs_writer_close(fdfs_writer *writer, fdfs_file_id *out);
 
-// Gives the file up and deletes what has been sent. The writer takes nothing more.
+/**
+ * Gives the file up and deletes what has been sent. The writer takes nothing more.
+ */
 int fdfs_writer_abort(fdfs_writer *writer);
 
-// Ends a writer. What was sent by one that was neither closed nor aborted stays as an appender
-// file. NULL is fine.
+/**
+ * Ends a writer. What was sent by one that was neither closed nor aborted stays as an appender
+ * file. NULL is fine.
+ */
 void fdfs_writer_free(fdfs_writer *writer);
 
-// Name of a number in the statistics, 0 to `FDFS_STAT_COUNT` - 1; NULL beyond. Needs no end.
+/**
+ * Name of a number in the statistics, 0 to `FDFS_STAT_COUNT` - 1; NULL beyond. Needs no end.
+ */
 const char *fdfs_stat_name(size_t index);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_groups_free(fdfs_group_info *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_storages_free(fdfs_storage_info *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_trackers_free(fdfs_tracker_info *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_addresses_free(fdfs_address *list, size_t count);
 
-// Ends a list. NULL is fine.
+/**
+ * Ends a list. NULL is fine.
+ */
 void fdfs_pool_stats_free(fdfs_pool_info *list, size_t count);
 
-// From now on `callback` is told what happens, up to `level` (`FDFS_LOG_…`); NULL ends that. There
-// is one for the process.
+/**
+ * From now on `callback` is told what happens, up to `level` (`FDFS_LOG_…`); NULL ends that. There
+ * is one for the process.
+ */
 int fdfs_set_log_callback(fdfs_log_cb callback,
                           void *ctx,
                           int level);
 
-// Version of the library, such as `"0.1.0"`.
+/**
+ * Version of the library, such as `"0.1.0"`.
+ */
 const char *fdfs_version(void);
 
-// Name of a code, such as `"not_found"`; `"ok"` for 0 and `"unknown"` for what is none.
+/**
+ * Name of a code, such as `"not_found"`; `"ok"` for 0 and `"unknown"` for what is none.
+ */
 const char *fdfs_code_name(int code);
 
-// The metadata of a file; no items when it has none. End it with `fdfs_metadata_free`.
+/**
+ * The metadata of a file; no items when it has none. End it with `fdfs_metadata_free`.
+ */
 int fdfs_get_metadata(const fdfs_client *client, const char *file_id, fdfs_metadata **out);
 
-// Sets the metadata of a file: all of it, or with the flag `FDFS_MERGE` the items named here.
+/**
+ * Sets the metadata of a file: all of it, or with the flag `FDFS_MERGE` the items named here.
+ */
 int fdfs_set_metadata(const fdfs_client *client,
                       const char *file_id,
                       const fdfs_pair *pairs,
                       size_t count,
                       unsigned int flags);
 
-// Ends metadata. NULL is fine.
+/**
+ * Ends metadata. NULL is fine.
+ */
 void fdfs_metadata_free(fdfs_metadata *metadata);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_options_init(fdfs_options *options);
 
-// Sets all fields to their defaults.
+/**
+ * Sets all fields to their defaults.
+ */
 void fdfs_upload_options_init(fdfs_upload_options *options);
 
-// Downloads a file, or `length` bytes of it from `offset` on, into memory. A negative offset
-// counts from the end; length -1 means all to the end; what lies beyond the end is left out. End
-// the bytes with `fdfs_bytes_free`.
+/**
+ * Downloads a file, or `length` bytes of it from `offset` on, into memory. A negative offset
+ * counts from the end; length -1 means all to the end; what lies beyond the end is left out. End
+ * the bytes with `fdfs_bytes_free`.
+ */
 int fdfs_download_buffer(const fdfs_client *client,
                          const char *file_id,
                          int64_t offset,
                          int64_t length,
                          fdfs_bytes *out);
 
-// Ends bytes and sets them to none. NULL is fine, and so is doing it again.
+/**
+ * Ends bytes and sets them to none. NULL is fine, and so is doing it again.
+ */
 void fdfs_bytes_free(fdfs_bytes *bytes);
 
-// Downloads up to `capacity` bytes from `offset` on straight into the caller's buffer; `got` is how
-// many there were.
+/**
+ * Downloads up to `capacity` bytes from `offset` on straight into the caller's buffer; `got` is how
+ * many there were.
+ */
 int fdfs_download_into(const fdfs_client *client,
                        const char *file_id,
                        int64_t offset,
@@ -978,8 +1530,10 @@ int fdfs_download_into(const fdfs_client *client,
                        size_t capacity,
                        size_t *got);
 
-// Downloads to a local file, which appears under its name only when it is whole. `got`, which may
-// be NULL, is the number of bytes.
+/**
+ * Downloads to a local file, which appears under its name only when it is whole. `got`, which may
+ * be NULL, is the number of bytes.
+ */
 int fdfs_download_file(const fdfs_client *client,
                        const char *file_id,
                        const char *path,
@@ -987,7 +1541,9 @@ int fdfs_download_file(const fdfs_client *client,
                        int64_t length,
                        uint64_t *got);
 
-// Downloads to a callback in bounded memory.
+/**
+ * Downloads to a callback in bounded memory.
+ */
 int fdfs_download_stream(const fdfs_client *client,
                          const char *file_id,
                          int64_t offset,
@@ -995,43 +1551,63 @@ int fdfs_download_stream(const fdfs_client *client,
                          fdfs_write_cb write,
                          void *ctx);
 
-// Opens a file, or a part of it, for reading. End it with `fdfs_reader_free`.
+/**
+ * Opens a file, or a part of it, for reading. End it with `fdfs_reader_free`.
+ */
 int fdfs_reader_open(const fdfs_client *client,
                      const char *file_id,
                      int64_t offset,
                      int64_t length,
                      fdfs_reader **out);
 
-// Reads up to `capacity` bytes; `got` is how many came, 0 at the end.
+/**
+ * Reads up to `capacity` bytes; `got` is how many came, 0 at the end.
+ */
 int fdfs_reader_read(fdfs_reader *reader, void *data, size_t capacity, size_t *got);
 
-// Continues at a byte of the opened part; the next read makes a new request.
+/**
+ * Continues at a byte of the opened part; the next read makes a new request.
+ */
 int fdfs_reader_seek(fdfs_reader *reader, uint64_t position);
 
-// Bytes of the opened part; 0 for NULL.
+/**
+ * Bytes of the opened part; 0 for NULL.
+ */
 uint64_t fdfs_reader_size(const fdfs_reader *reader);
 
-// Ends a reader. NULL is fine.
+/**
+ * Ends a reader. NULL is fine.
+ */
 void fdfs_reader_free(fdfs_reader *reader);
 
-// Whether a file is there.
+/**
+ * Whether a file is there.
+ */
 int fdfs_exists(const fdfs_client *client, const char *file_id, bool *out);
 
-// What its storage knows of a file.
+/**
+ * What its storage knows of a file.
+ */
 int fdfs_stat(const fdfs_client *client, const char *file_id, fdfs_file_info *out);
 
-// Frees a text that this library gave out. NULL is fine.
+/**
+ * Frees a text that this library gave out. NULL is fine.
+ */
 void fdfs_string_free(char *text);
 
-// Uploads `len` bytes. `options` may be NULL. They are sent from where they are, uncopied.
+/**
+ * Uploads `len` bytes. `options` may be NULL. They are sent from where they are, uncopied.
+ */
 int fdfs_upload_buffer(const fdfs_client *client,
                        const void *data,
                        size_t len,
                        const fdfs_upload_options *options,
                        fdfs_file_id *out);
 
-// Uploads what a callback gives: `len` bytes, or with -1 all until it ends. Of unknown length,
-// 8 MiB are kept in memory and more in a temporary file until the length is known.
+/**
+ * Uploads what a callback gives: `len` bytes, or with -1 all until it ends. Of unknown length,
+ * 8 MiB are kept in memory and more in a temporary file until the length is known.
+ */
 int fdfs_upload_stream(const fdfs_client *client,
                        fdfs_read_cb read,
                        void *ctx,
@@ -1039,14 +1615,18 @@ int fdfs_upload_stream(const fdfs_client *client,
                        const fdfs_upload_options *options,
                        fdfs_file_id *out);
 
-// Uploads a local file; its extension is taken from its name unless the options give one.
+/**
+ * Uploads a local file; its extension is taken from its name unless the options give one.
+ */
 int fdfs_upload_file(const fdfs_client *client,
                      const char *path,
                      const fdfs_upload_options *options,
                      fdfs_file_id *out);
 
-// Uploads `len` bytes as a slave of `master`: a file whose name is the master's with `prefix`
-// (1 to 16 characters) added. Group, store path and kind follow from the master.
+/**
+ * Uploads `len` bytes as a slave of `master`: a file whose name is the master's with `prefix`
+ * (1 to 16 characters) added. Group, store path and kind follow from the master.
+ */
 int fdfs_upload_slave_buffer(const fdfs_client *client,
                              const char *master,
                              const char *prefix,
@@ -1055,7 +1635,9 @@ int fdfs_upload_slave_buffer(const fdfs_client *client,
                              const fdfs_upload_options *options,
                              fdfs_file_id *out);
 
-// The same with what a callback gives; see `fdfs_upload_stream`.
+/**
+ * The same with what a callback gives; see `fdfs_upload_stream`.
+ */
 int fdfs_upload_slave_stream(const fdfs_client *client,
                              const char *master,
                              const char *prefix,
@@ -1065,7 +1647,9 @@ int fdfs_upload_slave_stream(const fdfs_client *client,
                              const fdfs_upload_options *options,
                              fdfs_file_id *out);
 
-// The same with a local file; see `fdfs_upload_file`.
+/**
+ * The same with a local file; see `fdfs_upload_file`.
+ */
 int fdfs_upload_slave_file(const fdfs_client *client,
                            const char *master,
                            const char *prefix,
@@ -1073,24 +1657,34 @@ int fdfs_upload_slave_file(const fdfs_client *client,
                            const fdfs_upload_options *options,
                            fdfs_file_id *out);
 
-// Begins a file that is written piece by piece: an appender file, which `fdfs_writer_close` turns
-// into a normal one when `finalize` is set. End it with `fdfs_writer_free`.
+/**
+ * Begins a file that is written piece by piece: an appender file, which `fdfs_writer_close` turns
+ * into a normal one when `finalize` is set. End it with `fdfs_writer_free`.
+ */
 int fdfs_writer_open(const fdfs_client *client,
                      const fdfs_upload_options *options,
                      bool finalize,
                      fdfs_writer **out);
 
-// Adds bytes. They are sent in pieces of 256 KiB.
+/**
+ * Adds bytes. They are sent in pieces of 256 KiB.
+ */
 int fdfs_writer_write(fdfs_writer *writer, const void *data, size_t len);
 
-// Sends the rest; `out` is the id of the whole file. The writer takes nothing more.
+/**
+ * Sends the rest; `out` is the id of the whole file. The writer takes nothing more.
+ */
 int fdfs_writer_close(fdfs_writer *writer, fdfs_file_id *out);
 
-// Gives the file up and deletes what has been sent. The writer takes nothing more.
+/**
+ * Gives the file up and deletes what has been sent. The writer takes nothing more.
+ */
 int fdfs_writer_abort(fdfs_writer *writer);
 
-// Ends a writer. What was sent by one that was neither closed nor aborted stays as an appender
-// file. NULL is fine.
+/**
+ * Ends a writer. What was sent by one that was neither closed nor aborted stays as an appender
+ * file. NULL is fine.
+ */
 void fdfs_writer_free(fdfs_writer *writer);
 
 #ifdef __cplusplus

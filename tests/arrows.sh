@@ -21,6 +21,9 @@ mapfile -t servers < <(find servers/src/tracker servers/src/storage servers/src/
 forbid 'fdfs_core::client' 'servers do not use the client' "${servers[@]}"
 mapfile -t state < <(find servers/src/tracker/state -name '*.rs' -not -path '*/tests*')
 forbid 'tokio|SystemTime|std::fs' 'the cluster state is a pure machine' "${state[@]}"
+mapfile -t bindings < <(find bindings/*/src -name '*.rs')
+forbid '^[^/]*(fdfs_core::(config|exchange|net|protocol|route|token|wire)|fdfs_servers::(daemon|storage|tracker))' \
+    'bindings know the client, its errors and ids, and the embedded cluster' "${bindings[@]}"
 for file in $(git ls-files '*.rs'); do
     lines=$(wc -l <"$file")
     [ "$lines" -le 700 ] || { echo "$file has $lines lines: two ideas?" >&2; bad=1; }

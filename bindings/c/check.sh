@@ -67,8 +67,8 @@ quick="ranges appender slave metadata errors cluster ids conf address_widths cut
     said address sanitizer
     # Not the embedded cluster: rustix cannot read the vDSO that valgrind shows. And what the
     # runtime's own threads hold when the process ends is no leak.
-    RUNNER=$work/plain \
-        WRAP="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite" \
+    definite="--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
+    RUNNER=$work/plain WRAP="valgrind -q --error-exitcode=9 $definite" \
         ../../tests/runners/c/run.sh "$prefix" $quick >/dev/null
     said valgrind
 }

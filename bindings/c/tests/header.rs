@@ -39,7 +39,7 @@ fn generate() -> String {
         language: cbindgen::Language::C,
         cpp_compat: true,
         include_guard: Some("LIBFDFS_H".into()),
-        documentation_style: cbindgen::DocumentationStyle::C99,
+        documentation_style: cbindgen::DocumentationStyle::Doxy,
         style: cbindgen::Style::Type,
         usize_is_size_t: true,
         header: Some(rules.trim_end().to_owned()),

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# make sdk-bench: calls per second of every SDK, beside the client in Rust and the usual client of
+# the language, against the same servers in one run.
+#   SECS     seconds of each measurement (3)
+#   SDKS     languages, all by default
+#   BLESS=1  writes the table in docs/performance.md anew
+set -euo pipefail
+cd "$(dirname "$0")/.."
+profile=${FDFS_PROFILE:-release}
+sdks=${SDKS:-c python node java}
+to=${TMPDIR:-/tmp}/fdfs-sdk
+secs=${SECS:-3}
+if [ -z "${FDFS_TRACKER:-}" ]; then
+    cargo build --quiet --profile "$profile" -p fdfs-tests --bins
+    for sdk in $sdks; do "bindings/$sdk/install.sh" "$to/$sdk"; done
+    exec "${CARGO_TARGET_DIR:-target}/$profile/fdfs-stage" tests/sdk-bench.sh
+fi
+
+out=target/bench/sdk
+rm -rf "$out"
+mkdir -p "$out"
+run() { # run NAME COMMAND…
+    local name=$1
+    shift
+    echo "measuring $name" >&2
+    "$@" >"$out/$name.tsv" || { echo "$name ended with $?" >&2; rm "$out/$name.tsv"; }
+}
+run rust "${CARGO_TARGET_DIR:-target}/$profile/fdfs-sdk-bench" "$FDFS_TRACKER" "$secs"
+for sdk in $sdks; do
+    run "$sdk" "tests/runners/$sdk/bench.sh" "$to/$sdk" "$FDFS_TRACKER" "$secs"
+    usual=tests/runners/$sdk/usual.sh
+    [ ! -x "$usual" ] || run "$sdk-usual" "$usual" "$FDFS_TRACKER" "$secs"
+done
+tests/sdk-table.py "$out" $sdks | tee "$out/table.md"
+if [ "${BLESS:-}" = 1 ]; then
+    sed -i -e '/^<!-- sdks -->$/,/^<!-- end sdks -->$/{//!d}' \
+        -e "/^<!-- sdks -->\$/r $out/table.md" docs/performance.md
+fi

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""sdk-table.py FOLDER SDK…: the figures of make sdk-bench as a table."""
+import pathlib
+import sys
+
+
+def figures(path):
+    """Rates by operation, size and number of callers."""
+    if not path.exists():
+        return {}
+    rows = (line.split("\t") for line in path.read_text().splitlines())
+    return {tuple(row[:3]): float(row[3]) for row in rows if len(row) == 4}
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    rust = figures(folder / "rust.tsv")
+    columns = [(sdk, figures(folder / f"{sdk}.tsv"), figures(folder / f"{sdk}-usual.tsv"))
+               for sdk in sys.argv[2:]]
+    print("| calls/s | Rust | " + " | ".join(
+        f"{sdk}, ÷ Rust" + (", ÷ its usual client" if usual else "")
+        for sdk, _, usual in columns) + " |")
+    print("| --- |" + " --- |" * (len(columns) + 1))
+    for (operation, size, callers), base in rust.items():
+        name = "4 KiB" if size == "4096" else "1 MiB"
+        cells = [f"{operation} {name} ×{callers}", f"{base:,.0f}".replace(",", " ")]
+        for _, ours, usual in columns:
+            key = (operation, size, callers)
+            if key not in ours:
+                cells.append("–")
+                continue
+            rate = f"{ours[key]:,.0f}".replace(",", " ")
+            cell = f"{rate}, **{ours[key] / base:.2f}**"
+            if usual:
+                cell += f", {ours[key] / usual[key]:.1f}" if usual.get(key) else ", –"
+            cells.append(cell)
+        print("| " + " | ".join(cells) + " |")
+
+
+main()
