@@ -294,7 +294,26 @@ async fn stall(stage: &Stage) {
         cancel.cancel();
     });
     assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled);
+    given_up_midway(stage).await;
     println!("ok stall");
+}
+
+/// What is cancelled while a reader or writer is open.
+async fn given_up_midway(stage: &Stage) {
+    let client = plain(stage, "FDFS_TRACKER");
+    let id = client.upload(bytes(8 << 20), UploadOptions::default()).await.unwrap();
+    let cancel = Cancel::new();
+    let call = CallOptions { cancel: Some(cancel.clone()), ..CallOptions::default() };
+    let cancelled = client.with(call);
+    let mut reader = cancelled.open(&id, Range::default()).await.unwrap();
+    let writer = cancelled.create(UploadOptions::default(), true).await.unwrap();
+    cancel.cancel();
+    let error = reader.read(&mut [0; 100]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    let unfinished = writer.id().clone();
+    writer.abort().await.unwrap();
+    assert!(!client.exists(&unfinished).await.unwrap());
+    client.delete(&id, false).await.unwrap();
 }
 
 async fn cancel_reuse(stage: &Stage) {

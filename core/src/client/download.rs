@@ -15,6 +15,9 @@ use std::task::{Context, Poll, ready};
 use tokio::fs::File;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
+/// Memory set aside for content that has only been announced.
+const RESERVED_LEN_MAX: usize = 4 << 20;
+
 /// Content on its way from a storage.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -84,7 +87,8 @@ impl Client {
         let call = self.begin("fdfs.download")?;
         let content = async {
             let mut incoming = call.download(id, range).await?;
-            let mut content = Vec::new();
+            let announced = usize::try_from(incoming.left()).unwrap_or(usize::MAX);
+            let mut content = Vec::with_capacity(announced.min(RESERVED_LEN_MAX));
             // Grows with what arrives, so that a lying length costs nothing.
             while incoming.left() > 0 {
                 let start = content.len();

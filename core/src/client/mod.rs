@@ -41,6 +41,7 @@ pub use url::make_token;
 pub use writer::Writer;
 
 pub use crate::net::{Cancel, PoolStats};
+pub use crate::protocol::StorageStatus;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;

@@ -4,6 +4,7 @@ use super::Client;
 use super::download::Incoming;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
+use crate::net::Limits;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, SeekFrom};
@@ -67,10 +68,15 @@ impl Reader {
         self.len.saturating_sub(self.position)
     }
 
-    /// Reads some bytes; 0 at the end.
+    /// Reads some bytes; 0 at the end. Ends when the call that opened the file is cancelled.
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let limits = Limits::new(None, self.client.call.cancel.clone());
         let mut buffer = ReadBuf::new(buffer);
-        poll_fn(|context| self.poll_content(context, &mut buffer)).await?;
+        let reading = poll_fn(|context| self.poll_content(context, &mut buffer));
+        match limits.run("reading", None, reading).await {
+            Ok(read) => read?,
+            Err(cancelled) => self.fail(cancelled)?,
+        }
         Ok(buffer.filled().len())
     }
 

@@ -1,6 +1,6 @@
 //! Writing a file piece by piece.
 
-use super::{Client, Metadata};
+use super::{CallOptions, Client, Metadata};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
 use crate::net::CHUNK_LEN;
@@ -76,8 +76,9 @@ impl Writer {
         Ok(id)
     }
 
-    /// Gives the file up and deletes what has been sent.
+    /// Gives the file up and deletes what has been sent: also after its calls were cancelled, which
+    /// is one reason to do so.
     pub async fn abort(self) -> Result<()> {
-        self.client.delete(&self.id, true).await.map(|_| ())
+        self.client.with(CallOptions::default()).delete(&self.id, true).await.map(|_| ())
     }
 }
