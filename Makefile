@@ -1,5 +1,5 @@
 # Everything that is checked, tested or generated has a verb here; CI calls nothing else.
-.PHONY: check test interop bench bless fuzz
+.PHONY: check test interop c python node java polyglot docs bench sdk-bench bless fuzz
 
 # Formatting, lints, documentation, and the core without sockets.
 check:
@@ -11,20 +11,39 @@ check:
 
 # Everything that needs only Rust.
 test:
-	cargo test --workspace --no-fail-fast
+	cargo test --no-fail-fast
 
 # Existing clients of other projects against our servers; installs them first.
 interop:
 	tests/interop/setup.sh
 	cargo test -p fdfs-tests --test interop -- --ignored --nocapture
 
+# The package of a language, built and installed into a fresh environment outside of the tree.
+SDK ?= $(or $(TMPDIR),/tmp)/fdfs-sdk
+c python node java:
+	bindings/$@/install.sh $(SDK)/$@
+
+# Every scenario in every language, with the package installed as above; installs what that needs.
+polyglot: export FDFS_PROFILE ?= quick
+polyglot:
+	cargo test -p fdfs-tests --test polyglot -- --ignored --nocapture --test-threads=1
+
+# Documentation of every language from its own comments, into target/docs.
+docs:
+	for sdk in c python node java; do bindings/$$sdk/docs.sh target/docs/$$sdk || exit 1; done
+
 # Our servers measured, beside the original's when BASELINE names the folder of its binaries; see
 # tests/bench.sh for what can be set.
 bench:
 	tests/bench.sh
 
+# Every SDK measured beside the client in Rust and the usual client of its language.
+sdk-bench:
+	tests/sdk-bench.sh
+
 # Writes generated files anew.
 bless:
+	BLESS=1 cargo test -p fdfs-c --test header
 	BLESS=1 cargo test -p fdfs-core --test documents
 	BLESS=1 cargo test -p fdfs-servers --test config_docs
 

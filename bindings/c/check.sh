@@ -56,6 +56,9 @@ cmake --build "$work/build" >/dev/null
 "$work/build/with_static" "$FDFS_TRACKER" ../../Cargo.toml
 said cmake
 
+RUNNER=$work/runner ../../tests/runners/c/run.sh "$prefix" -fork >/dev/null
+said fork
+
 # Memory: every scenario but those that measure it, under AddressSanitizer; the small ones under
 # valgrind.
 quick="ranges appender slave metadata errors cluster ids conf address_widths cut half_reply stall"

@@ -22,3 +22,6 @@ pub mod token;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
+
+/// Version of the core, which all clients and servers made with it share.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

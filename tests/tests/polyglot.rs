@@ -25,13 +25,14 @@ fn folder(language: &str) -> PathBuf {
 fn script(path: &str, folder: &Path) -> Command {
     let mut command = Command::new(Path::new(ROOT).join(path));
     command.arg(folder).current_dir(std::env::temp_dir());
+    // Cargo names its own folders there: what is loaded must be what is installed.
+    command.env_remove("LD_LIBRARY_PATH");
     command
 }
 
 /// Runs a runner and returns what it printed; it must end well.
 fn play(language: &str, vars: &[(&str, String)], names: &[&str]) {
-    let mut command =
-        script(&format!("tests/runners/{language}/run.sh"), &folder(language));
+    let mut command = script(&format!("tests/runners/{language}/run.sh"), &folder(language));
     command.args(names).stdout(Stdio::piped());
     command.envs(vars.iter().map(|(name, value)| (*name, value)));
     let output = command.spawn().unwrap().wait_with_output().unwrap();

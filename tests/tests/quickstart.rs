@@ -36,3 +36,27 @@ fn the_readme_shows_the_code_that_runs() {
         assert!(EXAMPLE.contains(&format!("client.{call}(")), "{call}");
     }
 }
+
+#[test]
+fn what_the_readme_shows_in_other_languages_is_in_their_examples() {
+    let bindings = concat!(env!("CARGO_MANIFEST_DIR"), "/../bindings");
+    let snippets = README.split("```").skip(1).step_by(2);
+    let mut seen = 0;
+    for snippet in snippets {
+        let (tag, code) = snippet.split_once('\n').unwrap();
+        let examples: &[&str] = match tag {
+            "python" => &["python/examples/quickstart.py", "python/examples/embedded.py"],
+            "js" => &["node/examples/quickstart.mjs"],
+            "java" => &["java/examples/Quickstart.java"],
+            "c" => &["c/examples/quickstart.c"],
+            _ => continue,
+        };
+        let read = |path: &&str| std::fs::read_to_string(format!("{bindings}/{path}")).unwrap();
+        let example: String = examples.iter().map(read).collect();
+        for line in code.lines().map(str::trim) {
+            assert!(example.contains(line), "{tag}: {line}");
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 5);
+}

@@ -46,7 +46,9 @@ impl Limits {
 
     /// Bounds of a call that begins now.
     pub fn new(timeout: Option<Duration>, cancel: Option<Cancel>) -> Self {
-        Self { deadline: timeout.map(|limit| (Instant::now() + limit, limit)), cancel }
+        // What ends beyond all time does not end.
+        let deadline = timeout.and_then(|limit| Some((Instant::now().checked_add(limit)?, limit)));
+        Self { deadline, cancel }
     }
 
     /// Whether the call must end.
@@ -64,7 +66,8 @@ impl Limits {
         step: impl Future<Output = T>,
     ) -> Result<T> {
         let total = self.deadline.map(|(deadline, limit)| (deadline, "timeout", limit));
-        let own = own.map(|(name, limit)| (Instant::now() + limit, name, limit));
+        let own =
+            own.and_then(|(name, limit)| Some((Instant::now().checked_add(limit)?, name, limit)));
         let first = total.into_iter().chain(own).min_by_key(|(deadline, ..)| *deadline);
         let timed_out = async {
             match first {
@@ -109,6 +112,14 @@ mod tests {
         let error = limits.run("reading", own, never()).await.unwrap_err();
         assert_eq!(error.to_string(), "timeout of 5s passed while reading: timeout");
         assert!(limits.is_over());
+    }
+
+    #[tokio::test]
+    async fn a_time_beyond_all_times_is_no_bound() {
+        let limits = Limits::new(Some(Duration::MAX), None);
+        let own = Some(("io_timeout", Duration::MAX));
+        assert_eq!(limits.run("reading", own, async { 7 }).await.unwrap(), 7);
+        assert!(!limits.is_over());
     }
 
     #[tokio::test]

@@ -74,9 +74,20 @@ struct Server {
     waiting: AtomicUsize,
     created: AtomicU64,
     closed_by_error: AtomicU64,
+    /// The process that made the connections.
+    process: u32,
 }
 
 impl Server {
+    /// Closes a connection, or in a forked child leaves it alone: it is registered for readiness
+    /// with the parent's own means, and closing it there would make the parent deaf to it.
+    fn close(&self, conns: impl IntoIterator<Item = Conn>) {
+        let is_ours = self.process == std::process::id();
+        for conn in conns {
+            if is_ours { drop(conn) } else { std::mem::forget(conn) }
+        }
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Conn>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,6 +95,13 @@ impl Server {
     /// The connection used last.
     fn pop(&self) -> Option<Conn> {
         self.idle().pop()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let kept = std::mem::take(&mut *self.idle());
+        self.close(kept);
     }
 }
 
@@ -159,6 +177,7 @@ impl Pool {
                 waiting: AtomicUsize::new(0),
                 created: AtomicU64::new(0),
                 closed_by_error: AtomicU64::new(0),
+                process: std::process::id(),
             })
         });
         Ok(server.clone())
@@ -254,7 +273,8 @@ impl Pool {
         self.closed.store(true, Ordering::SeqCst);
         for server in servers.values() {
             server.permits.close();
-            server.idle().clear();
+            let kept = std::mem::take(&mut *server.idle());
+            server.close(kept);
         }
     }
 
@@ -342,6 +362,7 @@ impl Drop for Pooled {
         let Some(mut conn) = self.conn.take() else { return };
         if !conn.is_clean() {
             self.server.closed_by_error.fetch_add(1, Ordering::Relaxed);
+            self.server.close([conn]);
             return;
         }
         // The next borrower has limits of its own.

@@ -174,6 +174,24 @@ static void exit_now(void) {
   exit(0);
 }
 
+/* Not a scenario: no other language can. A child may end its parent's client, and has none. */
+static void after_fork(void) {
+  int status;
+  fdfs_client *client = client_of("FDFS_TRACKER", NULL);
+  fdfs_file_id id = upload(client, "x", 1, NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    bool is_told = fdfs_ping(client) == FDFS_E_CLOSED;
+    fdfs_client_free(client);
+    fdfs_client *own = client_of("FDFS_TRACKER", NULL);
+    _exit(is_told && holds(own, id.value, "x", 1) ? 0 : 1);
+  }
+  MUST(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  for (int round = 0; round < 3; round++) MUST(holds(client, id.value, "x", 1));
+  OK(fdfs_delete(client, id.value));
+  fdfs_client_free(client);
+}
+
 static void embedded(void) {
   char dir[600];
   struct stat there;
@@ -213,4 +231,5 @@ const scenario WITH_PROCESS[] = {{"ids", ids},
                                  {"exit_with_work", exit_with_work},
                                  {"embedded", embedded},
                                  {"-exit", exit_now},
+                                 {"-fork", after_fork},
                                  {NULL, NULL}};

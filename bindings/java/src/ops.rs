@@ -1,0 +1,138 @@
+//! Operations: started by Java, run by the core, answered when they end.
+
+use crate::answer::{self, Answer};
+use crate::handles::lock;
+use crate::java;
+use fdfs_core::client::runtime;
+use fdfs_core::{Error, ErrorKind, Result};
+use jni::errors::ThrowRuntimeExAndDefault;
+use jni::objects::JClass;
+use jni::sys::jlong;
+use jni::{Env, EnvUnowned, jni_mangle};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// Those under way, by number.
+static RUNNING: Mutex<BTreeMap<jlong, AbortHandle>> = Mutex::new(BTreeMap::new());
+
+/// Starts an operation: `prepare` reads its arguments on the caller's thread, and the core runs
+/// what it returns. Every failure is an answer.
+pub(crate) fn start<'l, F>(
+    env: EnvUnowned<'l>,
+    op: jlong,
+    prepare: impl FnOnce(&mut Env<'l>) -> Result<F>,
+) where
+    F: Future<Output = Result<Answer>> + Send + 'static,
+{
+    with_env(env, op, |env| {
+        let mut call = Box::pin(guarded(prepare(env)?));
+        if let Poll::Ready(outcome) = first_step(call.as_mut())? {
+            return outcome.map(Some);
+        }
+        // Held while the task starts, so that it is listed before it can end.
+        let mut running = lock(&RUNNING);
+        let task = runtime::spawn(async move {
+            let outcome = call.await;
+            lock(&RUNNING).remove(&op);
+            give(op, outcome);
+        })?;
+        running.insert(op, task.abort_handle());
+        Ok(None)
+    });
+}
+
+/// Goes as far as possible without waiting: the request is on its way before another thread has been
+/// woken up. Threads of the core are woken already, and a call that ended there at once could begin
+/// the next one inside of this one, without end.
+fn first_step<T>(call: Pin<&mut impl Future<Output = Result<T>>>) -> Result<Poll<Result<T>>> {
+    if Handle::try_current().is_ok() {
+        return Ok(Poll::Pending);
+    }
+    let runtime = runtime::handle()?;
+    let _inside = runtime.enter();
+    Ok(call.poll(&mut Context::from_waker(Waker::noop())))
+}
+
+/// Does at once what needs no waiting.
+pub(crate) fn now<'l>(
+    env: EnvUnowned<'l>,
+    op: jlong,
+    run: impl FnOnce(&mut Env<'l>) -> Result<Answer>,
+) {
+    with_env(env, op, |env| run(env).map(Some));
+}
+
+/// Runs what blocks on a thread of its own.
+pub(crate) fn start_blocking<'l, F>(
+    env: EnvUnowned<'l>,
+    op: jlong,
+    prepare: impl FnOnce(&mut Env<'l>) -> Result<F>,
+) where
+    F: FnOnce() -> Result<Answer> + Send + 'static,
+{
+    with_env(env, op, |env| {
+        let call = prepare(env)?;
+        let thread = std::thread::Builder::new().name("fdfs-blocking".into());
+        let spawned = thread.spawn(move || {
+            give(op, catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(panicked));
+        });
+        spawned.map(|_| None).map_err(|error| {
+            Error::new(ErrorKind::Internal, "cannot start a thread").with_source(error)
+        })
+    });
+}
+
+/// What native functions have in common: no panic leaves them, and errors become answers.
+fn with_env<'l>(
+    mut env: EnvUnowned<'l>,
+    op: jlong,
+    run: impl FnOnce(&mut Env<'l>) -> Result<Option<Answer>>,
+) {
+    let given = env.with_env(|env| -> java::JniResult<()> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(env))).unwrap_or_else(panicked);
+        match outcome.transpose() {
+            Some(outcome) => answer::give(env, op, outcome),
+            None => Ok(()),
+        }
+    });
+    given.resolve::<ThrowRuntimeExAndDefault>();
+}
+
+/// Answers from a thread of the core.
+fn give(op: jlong, outcome: Result<Answer>) {
+    if let Err(error) = java::enter(|env| answer::give(env, op, outcome)) {
+        tracing::error!(%error, "an answer could not be given to Java");
+    }
+}
+
+/// A panic inside of a call is that call's error.
+async fn guarded<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)))
+            .unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
+    })
+    .await
+}
+
+fn panicked<T>(panic: Box<dyn Any + Send>) -> Result<T> {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Err(Error::new(ErrorKind::Internal, format!("panic: {text}")))
+}
+
+/// Ends an operation and closes its connection. One that has ended is left alone.
+#[jni_mangle("io.github.fdfs.Native")]
+pub fn cancel<'l>(_env: EnvUnowned<'l>, _class: JClass<'l>, op: jlong) {
+    let task = lock(&RUNNING).remove(&op);
+    if let Some(task) = task {
+        task.abort();
+    }
+}

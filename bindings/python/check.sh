@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# check.sh FOLDER: types, stubs, lints and unit tests, on the package that install.sh put there.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../../tests/need.sh"
+[ $# = 1 ] || { echo "usage: check.sh FOLDER" >&2; exit 2; }
+folder=$(cd "$1" && pwd)
+# pyright runs on it.
+need node nodejs
+venv=$folder/check
+python3 -m venv --clear "$venv"
+"$venv/bin/pip" install --quiet pytest==9.2.0 mypy==2.4.1 pyright==1.1.414 ruff==0.17.5 \
+    typing_extensions==4.16.0
+"$venv/bin/pip" install --quiet --no-index "$folder"/wheels/fdfs-*.whl
+
+# Not from the sources: what is checked must be what is installed.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp -r "$here/tests" "$here/examples" "$here/pyproject.toml" "$here/README.md" "$work"
+cd "$work"
+export PYTHONDONTWRITEBYTECODE=1
+package=$("$venv/bin/python" -c 'import fdfs, os; print(os.path.dirname(fdfs.__file__))')
+
+ours=("$here" "$here/../../tests/runners/python")
+echo "ruff" && "$venv/bin/ruff" check --no-cache --config pyproject.toml "${ours[@]}"
+"$venv/bin/ruff" format --no-cache --config pyproject.toml --check "${ours[@]}"
+echo "mypy" && "$venv/bin/mypy" --cache-dir "$work/mypy" -p fdfs
+"$venv/bin/mypy" --cache-dir "$work/mypy" examples
+echo "stubtest" && "$venv/bin/stubtest" fdfs._native
+echo "pyright" && "$venv/bin/pyright" --pythonpath "$venv/bin/python" "$package" examples
+echo "pytest" && "$venv/bin/pytest"

@@ -1,0 +1,69 @@
+import java.util.Locale;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** Repeats a call, one at a time or many, and counts. */
+final class Load {
+    /** Makes calls until it is told to stop: whoever ends one begins the next. */
+    interface Caller {
+        /** Runs until {@link Load#isOver}, counting with {@link Load#done}. */
+        void run(Load load) throws Exception;
+    }
+
+    private static final double WARM_UP_SECONDS = 2;
+
+    private final long end;
+    private final AtomicLong calls = new AtomicLong();
+
+    private Load(double seconds) {
+        end = System.nanoTime() + (long) (seconds * 1e9);
+    }
+
+    boolean isOver() {
+        return System.nanoTime() >= end;
+    }
+
+    void done() {
+        calls.incrementAndGet();
+    }
+
+    /** Measures a caller, after a warm-up, and prints a line. */
+    static void measure(String op, int size, int concurrency, double seconds, Caller caller)
+            throws Exception {
+        caller.run(new Load(WARM_UP_SECONDS));
+        long start = System.nanoTime();
+        Load load = new Load(seconds);
+        caller.run(load);
+        double took = (System.nanoTime() - start) / 1e9;
+        double rate = load.calls.get() / took;
+        System.out.printf(Locale.ROOT, "%s\t%d\t%d\t%.1f%n", op, size, concurrency, rate);
+    }
+
+    /** One caller in each of so many threads. */
+    static Caller threads(int count, java.util.function.IntFunction<Caller> callers) {
+        if (count == 1) {
+            return callers.apply(0);
+        }
+        return load -> {
+            CountDownLatch ended = new CountDownLatch(count);
+            Throwable[] failure = new Throwable[1];
+            for (int number = 0; number < count; number++) {
+                Caller caller = callers.apply(number);
+                new Thread(
+                                () -> {
+                                    try {
+                                        caller.run(load);
+                                    } catch (Throwable e) {
+                                        failure[0] = e;
+                                    }
+                                    ended.countDown();
+                                })
+                        .start();
+            }
+            ended.await();
+            if (failure[0] != null) {
+                throw new IllegalStateException(failure[0]);
+            }
+        };
+    }
+}
