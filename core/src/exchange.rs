@@ -145,11 +145,14 @@ impl Exchange {
 
     /// Servers close after most errors, and after one in the middle of content they take the rest
     /// of it for requests. "Not found" to a plain request is the one that is part of everyday life.
+    /// Between storages more is: they answer by status how a change fits what they have, and close
+    /// after status 22 only (spec 03 §C4).
     fn stays_usable(&self, refusal: Header) -> bool {
-        refusal.status == Status::ENOENT
-            && refusal.body_len == 0
-            && self.unsent() == 0
-            && self.command.stream_head().is_none()
+        let usual = match self.command.is_replication() {
+            true => refusal.status != Status::EINVAL,
+            false => refusal.status == Status::ENOENT && self.command.stream_head().is_none(),
+        };
+        usual && refusal.body_len == 0 && self.unsent() == 0
     }
 
     /// Bytes of the reply's body that are missing.
@@ -226,6 +229,9 @@ mod tests {
             (Command::UPLOAD_SLAVE_FILE, 9, 0, Status::ENOENT, 0, false),
             (Command::UPLOAD_SLAVE_FILE, 9, 9, Status::ENOENT, 0, false),
             (Command::UPLOAD_FILE, 9, 5, Status::ENOSPC, 0, false),
+            (Command::SYNC_CREATE_FILE, 9, 0, Status::EEXIST, 0, true),
+            (Command::SYNC_CREATE_FILE, 9, 5, Status::EEXIST, 0, false),
+            (Command::SYNC_CREATE_FILE, 9, 0, Status::EINVAL, 0, false),
         ] {
             let mut exchange = sent(command, content, unsent);
             let answer = exchange.header_bytes(&reply(status, body)).unwrap();

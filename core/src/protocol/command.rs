@@ -284,6 +284,22 @@ impl Command {
         let index = COMMANDS.binary_search_by_key(&self, |info| info.command).ok()?;
         COMMANDS.get(index)
     }
+
+    /// Whether storages send it to each other to replicate a change (spec 03 §C4).
+    pub fn is_replication(self) -> bool {
+        matches!(
+            self,
+            Self::REPORT_SERVER_ID
+                | Self::SYNC_CREATE_FILE
+                | Self::SYNC_UPDATE_FILE
+                | Self::SYNC_DELETE_FILE
+                | Self::SYNC_CREATE_LINK
+                | Self::SYNC_APPEND_FILE
+                | Self::SYNC_MODIFY_FILE
+                | Self::SYNC_TRUNCATE_FILE
+                | Self::SYNC_RENAME_FILE
+        )
+    }
 }
 
 impl fmt::Display for Command {

@@ -19,6 +19,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::watch;
 
 /// Bytes after which the next file is begun.
 const FILE_LEN_MAX: u64 = 1 << 30;
@@ -31,7 +32,7 @@ const LOOK_BACK_LEN: u64 = 64 << 10;
 /// Longest name with what follows it: all that the original's readers take (spec 04 §A.5.2).
 const TEXT_LEN_MAX: usize = NAME_LEN_MAX;
 
-/// Operations done here for a client, by their letters (spec 04 §A.5.2).
+/// Operations by their letters (spec 04 §A.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the table of spec 04 §A.5.2")]
@@ -46,10 +47,22 @@ pub enum Operation {
     Rename = b'R',
 }
 
+impl Operation {
+    /// The operation with this letter.
+    pub fn of_letter(letter: u8) -> Option<Self> {
+        use Operation as O;
+        [O::Create, O::Append, O::Delete, O::Update, O::Modify, O::Truncate, O::Link, O::Rename]
+            .into_iter()
+            .find(|operation| *operation as u8 == letter)
+    }
+}
+
 /// A change to be recorded. Made before the change itself, as a name may be too long for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Record {
     operation: Operation,
+    /// Received from a peer: written with a small letter, and not sent on.
+    replica: bool,
     /// The name and what follows it.
     text: Text<TEXT_LEN_MAX>,
 }
@@ -57,7 +70,7 @@ pub struct Record {
 impl Record {
     /// A record of a name alone.
     pub fn new(operation: Operation, name: &Name) -> Self {
-        Self { operation, text: *name }
+        Self { operation, replica: false, text: *name }
     }
 
     /// A record with something behind the name; `None` when it is too long.
@@ -67,8 +80,28 @@ impl Record {
         rest.write_all(name.as_bytes()).ok()?;
         write!(rest, " {extra}").ok()?;
         let len = TEXT_LEN_MAX - rest.len();
-        Some(Self { operation, text: Text::new(text.get(..len)?)? })
+        Some(Self { operation, replica: false, text: Text::new(text.get(..len)?)? })
     }
+
+    /// The same change, received from a peer.
+    #[must_use]
+    pub fn of_peer(self) -> Self {
+        Self { replica: true, ..self }
+    }
+
+    fn letter(&self) -> char {
+        let letter = char::from(self.operation as u8);
+        if self.replica { letter.to_ascii_lowercase() } else { letter }
+    }
+}
+
+/// A place in the binlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position {
+    /// The file.
+    pub index: u32,
+    /// Bytes into it.
+    pub offset: u64,
 }
 
 /// The file being written, owned by whoever writes.
@@ -181,7 +214,7 @@ impl Queue {
     fn push(&mut self, time: i64, records: &[Record]) {
         for record in records {
             // Writing to a Vec cannot fail.
-            let _ = write!(self.lines, "{time} {} ", char::from(record.operation as u8));
+            let _ = write!(self.lines, "{time} {} ", record.letter());
             self.lines.extend_from_slice(record.text.as_bytes());
             self.lines.push(b'\n');
         }
@@ -206,6 +239,8 @@ pub struct Binlog {
     room: AtomicU64,
     /// Set for good when a sync has failed: what is on the disk is unknown then.
     broken: AtomicBool,
+    /// How far records have been handed to the kernel, for those who read them.
+    written: watch::Sender<Position>,
 }
 
 impl Binlog {
@@ -252,11 +287,27 @@ impl Binlog {
             dealt: Condvar::new(),
             room: AtomicU64::new(0),
             broken: AtomicBool::new(false),
+            written: watch::Sender::new(Position { index, offset: len }),
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far whole records can be read, now and whenever that changes.
+    pub fn written(&self) -> watch::Receiver<Position> {
+        self.written.subscribe()
+    }
+
+    /// The file with this index.
+    pub fn file(&self, index: u32) -> PathBuf {
+        file_path(&self.dir, index)
+    }
+
+    /// The folder of the binlog and of the marks.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Whether changes can be recorded at all.
@@ -335,7 +386,9 @@ impl Binlog {
         let mut queue = self.lock();
         queue.spare = lines;
         (queue.file, queue.end) = (writer.file.clone(), (writer.index, writer.len));
+        let written = Position { index: writer.index, offset: writer.len };
         queue.writer = Some(writer);
+        self.written.send_replace(written);
         if queue.waiting > 0 {
             self.dealt.notify_all();
         }

@@ -8,6 +8,8 @@ use super::identity::{InitFlag, MarkMaker};
 use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
 use super::orphans::{RunningMark, Suspects, check};
 use super::spare::Spare;
+use super::sync::mark::follow_port;
+use super::sync::peer::{Settings, run_senders};
 use super::{clock::Clock as _, serve};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
@@ -28,6 +30,7 @@ pub struct RunningStorage {
     server: Server,
     link: Arc<Link>,
     reporters: JoinSet<()>,
+    senders: JoinSet<()>,
     jobs: JoinSet<()>,
     stop: watch::Sender<bool>,
     mark: RunningMark,
@@ -74,6 +77,9 @@ impl RunningStorage {
             convert_source(&config, &group, &mut flag, port).await?;
         }
         let departures = follow_ip_change(&config, &params, identity.group, &flag, &own_ip).await;
+        if !params.use_storage_id && flag.last_port != port {
+            follow_port(&base_path.join("data/sync"), flag.last_port, port)?;
+        }
         (flag.last_ips, flag.last_port) = (ips.join(","), port);
         flag.save(&base_path)?;
         let (disk, clock) = (Arc::new(RealDisk), Arc::new(SystemClock));
@@ -88,6 +94,7 @@ impl RunningStorage {
         let keys = &config.keys;
         let save_intervals = (keys.sync_stat_file_interval, keys.sync_binlog_buff_interval);
         let server = serve_on(bound, &config, &engine);
+        let senders = Settings::new(&config, port);
         let link = Link::new(engine, config, flag, trackers, (own_ip, port), server.counts());
         for departure in departures {
             link.shared().depart(departure, false);
@@ -96,12 +103,15 @@ impl RunningStorage {
             server,
             link: Arc::new(link),
             reporters: JoinSet::new(),
+            senders: JoinSet::new(),
             jobs: JoinSet::new(),
             stop: watch::Sender::new(false),
             mark,
             save_intervals,
         };
         running.start_jobs(suspects);
+        let sending = run_senders(running.link.clone(), senders, running.stop.subscribe());
+        running.senders.spawn(sending);
         Ok(running)
     }
 
@@ -168,9 +178,11 @@ impl RunningStorage {
         self.stop.send_replace(true);
         let _ = tokio::time::timeout(LEAVE_TIME_MAX, async {
             while self.reporters.join_next().await.is_some() {}
+            while self.senders.join_next().await.is_some() {}
         })
         .await;
         self.reporters.shutdown().await;
+        self.senders.shutdown().await;
         self.server.shutdown().await;
         self.jobs.shutdown().await;
         let (engine, mark) = (self.link.engine.clone(), self.mark);

@@ -11,6 +11,7 @@ use super::names::Names;
 use super::spare::Spare;
 use super::stats::Stats;
 use super::store::Store;
+use super::sync::Arrivals;
 use crate::state_file::{read_optional, safe_write};
 use fdfs_core::config::{ClusterParams, StorageIds};
 use fdfs_core::file_id::{LogicName, Source};
@@ -47,6 +48,8 @@ pub struct Engine {
     pub binlog: Binlog,
     /// Where the binlog is written: its disk may be another one than those of the store paths.
     pub(super) records_lane: Lane,
+    /// What has arrived from peers.
+    pub(super) arrivals: Arrivals,
     /// Counters.
     pub stats: Stats,
     /// Files being changed now.
@@ -99,6 +102,7 @@ impl Engine {
             names,
             binlog: Binlog::open(disk.clone(), data.join("sync"))?,
             records_lane: Lane::new(threads, spare.cloned()),
+            arrivals: Arrivals::default(),
             stats,
             locks: Arc::default(),
             disk: SyncEvery::wrap(disk, keys.fsync_after_written_bytes),
@@ -123,6 +127,12 @@ impl Engine {
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
         self.clock.unix_secs()
+    }
+
+    /// Files of peers that were refused because their content did not match the checksum in their
+    /// name.
+    pub fn damaged_arrivals(&self) -> u64 {
+        self.arrivals.damaged()
     }
 
     /// Requests that name a group must name this one.

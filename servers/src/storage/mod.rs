@@ -18,6 +18,7 @@ mod service;
 mod spare;
 pub mod stats;
 mod store;
+mod sync;
 
 pub use boot::RunningStorage;
 pub use link::StartupError;

@@ -7,6 +7,7 @@ use super::names::NewKind;
 use super::ops::{Done, change, delete, download, info, link, metadata, upload};
 use super::pending::{Pending, commit};
 use super::stats::Op;
+use super::sync;
 use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request};
 use bytes::BytesMut;
 use fdfs_core::protocol::frame::{FrameError, Header};
@@ -43,6 +44,7 @@ pub async fn serve(engine: Arc<Engine>, mut conn: Conn) {
 }
 
 async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError> {
+    let mut source = None;
     loop {
         let request = match conn.next_request().await {
             Ok(Some(request)) => request,
@@ -57,7 +59,14 @@ async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError
         if request.header.command == Command::QUIT {
             return Ok(());
         }
-        match handle(engine, conn, request).await? {
+        let handled = match request.header.command.is_replication() {
+            true => {
+                let done = sync::service::handle(engine, conn, request, &mut source).await?;
+                done.map(|()| Answer::Body(empty()))
+            }
+            false => handle(engine, conn, request).await?,
+        };
+        match handled {
             Ok(Answer::Sent) => {}
             Ok(Answer::Body(body)) => conn.reply(Status::OK, &body).await?,
             Err(status) => {
@@ -176,11 +185,11 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
     Ok(done.map(Answer::Body))
 }
 
-/// Commands between storages are known; this server does not take part in replication and trunk
-/// files yet and says so, instead of calling them malformed.
+/// Commands between storages are known; this server does not take part in trunk files and disk
+/// recovery yet and says so, instead of calling them malformed.
 fn refusal(command: Command) -> Status {
     match command.0 {
-        9 | 16..=19 | 25..=33 | 35 | 37 | 40 => Status::EOPNOTSUPP,
+        26..=33 => Status::EOPNOTSUPP,
         _ => Status::EINVAL,
     }
 }

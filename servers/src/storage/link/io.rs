@@ -75,8 +75,12 @@ impl Task {
         let mut event = Event::Woken;
         loop {
             let now = self.epoch.elapsed();
+            let arrivals = self.link.engine.arrivals.take();
             let action = {
                 let mut shared = self.link.shared();
+                for (source, timestamp) in arrivals {
+                    shared.peers.note_synced(&source, timestamp);
+                }
                 self.reporter.step(event.input(), now, &mut shared, &*self.link)
             };
             self.link.publish().await;

@@ -22,10 +22,10 @@ use super::identity::InitFlag;
 use crate::daemon::ConnCounts;
 use fdfs_core::config::TrackerAddr;
 use fdfs_core::net::{Conn, ConnectOptions};
+use fdfs_core::protocol::Command;
 use fdfs_core::protocol::cluster::StatusReport;
 use fdfs_core::protocol::stats::StorageStats;
 use fdfs_core::protocol::tracker::Brief;
-use fdfs_core::protocol::{Command, StorageId};
 use peers::Peer;
 use reporter::Figures;
 use shared::{Profile, Shared};
@@ -123,11 +123,6 @@ impl Link {
     /// What is known of the group, now and whenever it changes.
     pub fn view(&self) -> watch::Receiver<View> {
         self.view.subscribe()
-    }
-
-    /// Notes that all files of `source` up to this time have arrived; trackers are told.
-    pub fn note_synced(&self, source: &StorageId, timestamp: i32) {
-        self.shared().peers.note_synced(source, timestamp);
     }
 
     /// Shows the shared state to those who follow it, and saves what must survive. A failure to

@@ -106,8 +106,13 @@ impl Peers {
 
     /// Marks a peer as one that this storage has no more work with.
     pub fn retire(&mut self, id: &StorageId) {
+        self.note_status(id, StorageStatus::NONE);
+    }
+
+    /// Notes a status that this storage has given the peer itself.
+    pub fn note_status(&mut self, id: &StorageId, status: StorageStatus) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.brief.id == *id) {
-            entry.brief.status = StorageStatus::NONE.0;
+            entry.brief.status = status.0;
             self.changes += 1;
         }
     }

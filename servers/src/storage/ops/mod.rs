@@ -27,7 +27,7 @@ const ENOTDIR: i32 = 20;
 pub(in crate::storage) type Done<T> = Result<T, Status>;
 
 /// The status for an error of a file call.
-fn status(error: io::Error) -> Status {
+pub(in crate::storage) fn status(error: io::Error) -> Status {
     match error.raw_os_error() {
         // A component that is no directory is as good as a missing file.
         Some(ENOTDIR) => Status::ENOENT,

@@ -149,33 +149,39 @@ impl ClusterState {
             let relevant = group.storages.iter().filter(|s| s.id != id && !s.status.is_gone());
             relevant.filter(|storage| differs(storage, join)).count() > 0
         };
-        // All checks come before the first change, so that a refused storage leaves no trace.
+        // All checks come before the first change, so that a refused storage leaves no trace but
+        // one: what it came with. A group changes once all its storages have come with the same.
         let port = match group.storage_port {
-            port if port <= 0 && !(port < 0 && mixed_ports) => join.port,
-            port if port == join.port || port < 0 => port,
-            _ if mixed_ports => -1,
-            _ if others(group, |storage, join| storage.port != join.port) => {
-                return Err(Status::EINVAL);
-            }
-            _ => join.port,
+            port if port <= 0 && !(port < 0 && mixed_ports) => Some(join.port),
+            port if port == join.port || port < 0 => Some(port),
+            _ if mixed_ports => Some(-1),
+            _ if others(group, |storage, join| storage.port != join.port) => None,
+            _ => Some(join.port),
         };
         let paths = match group.store_path_count {
-            0 => join.store_path_count,
-            count if count == join.store_path_count => count,
+            0 => Some(join.store_path_count),
+            count if count == join.store_path_count => Some(count),
             _ if !others(group, |s, join| s.store_path_count != join.store_path_count) => {
-                join.store_path_count
+                Some(join.store_path_count)
             }
-            count if join.store_path_count < count => return Err(Status::EINVAL),
+            count if join.store_path_count < count => None,
             // The extra paths stay unused until all storages have them.
-            count => count,
+            count => Some(count),
         };
         let subdirs = match group.subdir_count {
-            0 => join.subdir_count_per_path,
-            count if count == join.subdir_count_per_path => count,
-            _ if others(group, |s, join| s.subdir_count != join.subdir_count_per_path) => {
-                return Err(Status::EINVAL);
+            0 => Some(join.subdir_count_per_path),
+            count if count == join.subdir_count_per_path => Some(count),
+            _ if others(group, |s, join| s.subdir_count != join.subdir_count_per_path) => None,
+            _ => Some(join.subdir_count_per_path),
+        };
+        let (Some(port), Some(paths), Some(subdirs)) = (port, paths, subdirs) else {
+            let known = group.index_of(id.as_bytes());
+            if let Some(storage) = known.and_then(|at| group.storages.get_mut(at)) {
+                storage.port = join.port;
+                storage.store_path_count = join.store_path_count;
+                storage.subdir_count = join.subdir_count_per_path;
             }
-            _ => join.subdir_count_per_path,
+            return Err(Status::EINVAL);
         };
         let at = match group.index_of(id.as_bytes()) {
             Some(at) => at,

@@ -1,0 +1,53 @@
+//! Replication within a group (spec 03 §C).
+//!
+//! Every storage sends what clients changed on it to every other one. One task for each peer
+//! ([`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records that do
+//! not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers send
+//! here arrives in [`service`] and is put into files by [`receive`].
+
+pub(super) mod batch;
+pub(super) mod mark;
+pub(super) mod peer;
+pub(super) mod reader;
+mod receive;
+mod send;
+pub(super) mod service;
+
+use fdfs_core::protocol::{GROUP_STORAGES_MAX, StorageId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Up to which time the changes of each source have arrived, until the trackers are told.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    until: Mutex<HashMap<StorageId, i32>>,
+    damaged: AtomicU64,
+}
+
+impl Arrivals {
+    /// Notes that all changes of `source` up to this time are here.
+    pub(super) fn note(&self, source: StorageId, timestamp: i32) {
+        let mut known = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever connects can call itself anything; a group has no more members than this.
+        if known.len() < GROUP_STORAGES_MAX || known.contains_key(&source) {
+            let latest = known.entry(source).or_insert(timestamp);
+            *latest = timestamp.max(*latest);
+        }
+    }
+
+    /// Counts a file whose content did not match the checksum in its name.
+    pub(super) fn note_damaged(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Files that were refused because their content did not match the checksum in their name.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// What was noted since the last time.
+    pub(super) fn take(&self) -> HashMap<StorageId, i32> {
+        std::mem::take(&mut *self.until.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

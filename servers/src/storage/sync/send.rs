@@ -1,0 +1,373 @@
+//! Sending one change to a peer (spec 03 §C4). What is sent is what is on the disk now, not what
+//! was there when the record was written: records that follow make up the difference.
+
+use super::reader::{Entry, Extra};
+use crate::storage::binlog::Operation;
+use crate::storage::disk::{DiskFile, Stat};
+use crate::storage::engine::Engine;
+use crate::storage::ops::{Done, status};
+use crate::storage::stats::Op;
+use bytes::BytesMut;
+use fdfs_core::net::{CHUNK_LEN, Conn};
+use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
+use fdfs_core::protocol::storage::{FileInfo, FileRef, INFO_WITHOUT_CRC};
+use fdfs_core::protocol::{Command, Name, Status};
+use fdfs_core::wire::{Rest, Wire};
+use fdfs_core::{Error, ErrorKind, Result};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A connection to a peer.
+#[derive(Debug)]
+pub(super) struct PeerConn {
+    conn: Conn,
+    engine: Arc<Engine>,
+    /// The last file was there already: the peer is asked before the next one is sent.
+    exists_there: bool,
+    buffer: Vec<u8>,
+}
+
+/// Content to be sent: the first piece of it is in the buffer.
+struct Content {
+    store_path: u8,
+    file: Box<dyn DiskFile>,
+    start: u64,
+    len: u64,
+    first: usize,
+}
+
+/// Something is wrong with a file here.
+fn local(name: &Name, status: Status) -> Error {
+    let text = format!("reading {name} to replicate it");
+    Error::new(ErrorKind::LocalIo, text).with_status(status)
+}
+
+impl PeerConn {
+    pub(super) fn new(conn: Conn, engine: Arc<Engine>) -> Self {
+        Self { conn, engine, exists_there: false, buffer: Vec::new() }
+    }
+
+    /// Says which storage this is; from then on the peer notes how far it has come.
+    pub(super) async fn introduce(&mut self) -> Result<()> {
+        let id = self.engine.identity.id;
+        self.conn.call(Command::REPORT_SERVER_ID, &id).await
+    }
+
+    /// Asks for a sign of life.
+    pub(super) async fn test(&mut self) -> Result<()> {
+        self.conn.call(Command::ACTIVE_TEST, &()).await
+    }
+
+    /// Sends a change. An error means that the peer may not have it.
+    pub(super) async fn send(&mut self, entry: &Entry) -> Result<()> {
+        if self.is_in_trunk(entry) {
+            tracing::error!(name = %entry.name,
+                "a file inside a trunk file is not replicated: this server cannot read those yet");
+            return Ok(());
+        }
+        match (entry.operation, entry.extra) {
+            (Operation::Create, _) => self.whole(entry, Command::SYNC_CREATE_FILE).await,
+            (Operation::Update, _) => self.whole(entry, Command::SYNC_UPDATE_FILE).await,
+            (Operation::Append, Extra::Numbers(offset, len)) => {
+                self.range(entry, Command::SYNC_APPEND_FILE, offset, len).await
+            }
+            (Operation::Modify, Extra::Numbers(offset, len)) => {
+                self.range(entry, Command::SYNC_MODIFY_FILE, offset, len).await
+            }
+            (Operation::Truncate, Extra::Numbers(old_size, new_size)) => {
+                self.truncate(entry, old_size, new_size).await
+            }
+            (Operation::Delete, _) => self.delete(entry).await,
+            (Operation::Link, extra) => self.link(entry, extra).await,
+            (Operation::Rename, Extra::Name(_)) if entry.replica => {
+                self.whole(entry, Command::SYNC_CREATE_FILE).await
+            }
+            (Operation::Rename, Extra::Name(old_name)) => self.rename(entry, old_name).await,
+            // No such entry is ever made.
+            _ => Ok(()),
+        }
+    }
+
+    fn is_in_trunk(&self, entry: &Entry) -> bool {
+        let found = self.engine.store.locate(entry.name.as_bytes());
+        found.is_ok_and(|(name, _)| name.trunk_place().is_some())
+    }
+
+    async fn whole(&mut self, entry: &Entry, mut command: Command) -> Result<()> {
+        let Some(content) = self.open(&entry.name, None).await? else { return Ok(()) };
+        let (group, name) = (self.engine.identity.group, entry.name);
+        let mut is_there = false;
+        if self.exists_there && command == Command::SYNC_CREATE_FILE {
+            match self.size_there(&name).await? {
+                Some(size) if size == content.len => is_there = true,
+                Some(_) => command = Command::SYNC_UPDATE_FILE,
+                None => {}
+            }
+        }
+        let size = i64::try_from(content.len).unwrap_or(i64::MAX);
+        let head = SyncFile { name, size, timestamp: seconds(entry.time), group }.encode();
+        let outcome = match is_there {
+            true => self.exchange(command, Status::EEXIST.0, &head, None).await?,
+            false => self.exchange(command, 0, &head, Some(content)).await?,
+        };
+        self.exists_there = outcome == Status::EEXIST;
+        self.settle(entry, outcome, &[Status::EEXIST])
+    }
+
+    async fn range(
+        &mut self,
+        entry: &Entry,
+        command: Command,
+        offset: u64,
+        len: u64,
+    ) -> Result<()> {
+        let Some(content) = self.open(&entry.name, Some((offset, len))).await? else {
+            return Ok(());
+        };
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let head = SyncRange {
+            name: entry.name,
+            offset: number(offset),
+            content_len: number(len),
+            timestamp: seconds(entry.time),
+            group: self.engine.identity.group,
+        };
+        match self.exchange(command, 0, &head.encode(), Some(content)).await? {
+            Status::ENOENT => self.whole(entry, Command::SYNC_UPDATE_FILE).await,
+            outcome => self.settle(entry, outcome, &[Status::EEXIST]),
+        }
+    }
+
+    async fn truncate(&mut self, entry: &Entry, old_size: u64, new_size: u64) -> Result<()> {
+        if self.look(&entry.name).await?.is_none() {
+            return Ok(());
+        }
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let head = SyncTruncate {
+            name: entry.name,
+            old_size: number(old_size),
+            new_size: number(new_size),
+            timestamp: seconds(entry.time),
+            group: self.engine.identity.group,
+        };
+        match self.exchange(Command::SYNC_TRUNCATE_FILE, 0, &head.encode(), None).await? {
+            // The original asks for ever; the file as it is now is what the peer needs.
+            Status::ENOENT => self.whole(entry, Command::SYNC_UPDATE_FILE).await,
+            // It was not what it should have been before, because appends that have been cut off
+            // here since are not sent. The original leaves it at that.
+            Status::EEXIST if self.differs(entry).await? => {
+                self.whole(entry, Command::SYNC_UPDATE_FILE).await
+            }
+            outcome => self.settle(entry, outcome, &[Status::EEXIST]),
+        }
+    }
+
+    /// Whether the peer's file has another size than the one here.
+    async fn differs(&mut self, entry: &Entry) -> Result<bool> {
+        let here = self.look(&entry.name).await?.map(|stat| stat.size);
+        Ok(self.size_there(&entry.name).await? != here)
+    }
+
+    /// Bytes of the peer's file, if it has one.
+    async fn size_there(&mut self, name: &Name) -> Result<Option<u64>> {
+        let request = FileRef { group: self.engine.identity.group, name: *name };
+        let (command, flags) = (Command::QUERY_FILE_INFO, INFO_WITHOUT_CRC);
+        match self.conn.call_with_flags::<FileInfo>(command, flags, &request).await {
+            Ok(info) => Ok(Some(info.size.max(0).unsigned_abs())),
+            Err(error) if error.status() == Some(Status::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete(&mut self, entry: &Entry) -> Result<()> {
+        if self.look(&entry.name).await?.is_some() {
+            // It is back; a later record says so.
+            return Ok(());
+        }
+        let (timestamp, group) = (seconds(entry.time), self.engine.identity.group);
+        let head = SyncDelete { timestamp, group, name: entry.name }.encode();
+        let outcome = self.exchange(Command::SYNC_DELETE_FILE, 0, &head, None).await?;
+        self.settle(entry, outcome, &[Status::ENOENT])
+    }
+
+    async fn link(&mut self, entry: &Entry, extra: Extra) -> Result<()> {
+        let is_link = self.look(&entry.name).await?.is_some_and(|stat| stat.is_link);
+        let target = match extra {
+            Extra::Name(target) => Some(target),
+            _ => {
+                let (logic, _) = self.locate(&entry.name)?;
+                self.engine.link_target(&logic)
+            }
+        };
+        let Some(source) = target.filter(|_| is_link) else { return Ok(()) };
+        let outcome = self.names(Command::SYNC_CREATE_LINK, entry, source).await?;
+        self.settle(entry, outcome, &[Status::ENOENT])
+    }
+
+    async fn rename(&mut self, entry: &Entry, old_name: Name) -> Result<()> {
+        if self.look(&entry.name).await?.is_none() {
+            return Ok(());
+        }
+        match self.names(Command::SYNC_RENAME_FILE, entry, old_name).await? {
+            Status::ENOENT => self.whole(entry, Command::SYNC_CREATE_FILE).await,
+            outcome => self.settle(entry, outcome, &[Status::EEXIST]),
+        }
+    }
+
+    async fn names(&mut self, command: Command, entry: &Entry, source: Name) -> Result<Status> {
+        let (timestamp, group) = (seconds(entry.time), self.engine.identity.group);
+        let head = SyncNames { name: entry.name, source, timestamp, group }.encode();
+        self.exchange(command, 0, &head, None).await
+    }
+
+    /// A status is a success, says that there was nothing to do, or is an error.
+    fn settle(&self, entry: &Entry, outcome: Status, fine: &[Status]) -> Result<()> {
+        if outcome.is_ok() || fine.contains(&outcome) {
+            return Ok(());
+        }
+        let text = format!("the peer refused {:?} of {}", entry.operation, entry.name);
+        let error = Error::new(ErrorKind::of_status(outcome), text).with_status(outcome);
+        Err(error.with_peer(self.conn.peer()))
+    }
+
+    /// One exchange; a refusal is a status here, not an error.
+    async fn exchange(
+        &mut self,
+        command: Command,
+        flags: u8,
+        head: &BytesMut,
+        content: Option<Content>,
+    ) -> Result<Status> {
+        let len = content.as_ref().map_or(0, |content| content.len);
+        let sent = self.send_request(command, flags, head, content).await;
+        self.engine.stats.count(Op::SyncOutBytes, len, sent.is_ok());
+        sent?;
+        // The original's answer to a rename has a body that means nothing (spec 03 §C4.6).
+        match self.conn.read_reply::<Rest>().await {
+            Ok(_) => Ok(Status::OK),
+            Err(error) => error.status().ok_or(error),
+        }
+    }
+
+    async fn send_request(
+        &mut self,
+        command: Command,
+        flags: u8,
+        head: &BytesMut,
+        content: Option<Content>,
+    ) -> Result<()> {
+        let len = content.as_ref().map_or(0, |content| content.len);
+        self.conn.start(command, flags, head, len).await?;
+        let Some(mut content) = content else { return Ok(()) };
+        let mut piece = content.first;
+        let mut sent = 0;
+        while sent < len {
+            let bytes = self.buffer.get(..piece).unwrap_or_default();
+            if !self.conn.send_content(bytes).await? {
+                return Ok(());
+            }
+            sent += piece as u64;
+            if sent < len {
+                (content, piece) = self.read_piece(content, sent).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn locate<'n>(
+        &self,
+        name: &'n Name,
+    ) -> Result<(fdfs_core::file_id::LogicName<'n>, &crate::storage::lane::Lane)> {
+        let found = self.engine.store.locate(name.as_bytes());
+        let (logic, path) = found.map_err(|status| local(name, status))?;
+        Ok((logic, &path.lane))
+    }
+
+    /// Looks at a file or link.
+    async fn look(&self, name: &Name) -> Result<Option<Stat>> {
+        let (logic, lane) = self.locate(name)?;
+        let path = self.engine.store.file(&logic).map_err(|status| local(name, status))?;
+        let engine = self.engine.clone();
+        match lane.run(move || engine.disk.lstat(&path)).await {
+            Ok(stat) => Ok(Some(stat)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(local(name, status(error))),
+        }
+    }
+
+    /// Opens a file, or a range of it, and reads its first piece; `None` when there is nothing to
+    /// be sent any more.
+    async fn open(&mut self, name: &Name, range: Option<(u64, u64)>) -> Result<Option<Content>> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let (logic, lane) = self.locate(name)?;
+        let store_path = logic.store_path();
+        let path = self.engine.store.file(&logic).map_err(|status| local(name, status))?;
+        let engine = self.engine.clone();
+        let opened = lane.run(move || {
+            let opened = open(&engine, &path, store_path, range, &mut buffer);
+            (opened, buffer)
+        });
+        let (opened, buffer) = opened.await;
+        self.buffer = buffer;
+        opened.map_err(|status| local(name, status))
+    }
+
+    /// Reads the next piece into the buffer.
+    async fn read_piece(&mut self, content: Content, from: u64) -> Result<(Content, usize)> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let want = usize::try_from(content.len - from).unwrap_or(usize::MAX).min(buffer.len());
+        let path = self.engine.store.path(content.store_path);
+        let failed = |text| Error::new(ErrorKind::LocalIo, text);
+        let path = path.map_err(|_| failed("a store path is gone"))?;
+        let reading = path.lane.run(move || {
+            let piece = buffer.get_mut(..want).unwrap_or_default();
+            let read = content.file.read_at(piece, content.start + from);
+            (content, buffer, read)
+        });
+        let (content, buffer, read) = reading.await;
+        self.buffer = buffer;
+        match read {
+            Ok(read) if read == want => Ok((content, want)),
+            Ok(_) => Err(failed("a file became shorter while it was being replicated")),
+            Err(error) => Err(failed("reading to replicate").with_source(error)),
+        }
+    }
+}
+
+fn open(
+    engine: &Engine,
+    path: &Path,
+    store_path: u8,
+    range: Option<(u64, u64)>,
+    buffer: &mut Vec<u8>,
+) -> Done<Option<Content>> {
+    let file = match engine.disk.open_read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(status(error)),
+    };
+    let stat = file.stat().map_err(status)?;
+    if !stat.is_file {
+        return Ok(None);
+    }
+    let (start, len) = range.unwrap_or((0, stat.size));
+    if start.checked_add(len).is_none_or(|end| end > stat.size) {
+        // It was cut since; the record of that follows.
+        return Ok(None);
+    }
+    let first = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK_LEN);
+    if buffer.len() < first {
+        buffer.resize(first, 0);
+    }
+    let piece = buffer.get_mut(..first).unwrap_or_default();
+    match file.read_at(piece, start).map_err(status)? {
+        read if read == first => Ok(Some(Content { store_path, file, start, len, first })),
+        _ => Ok(None),
+    }
+}
+
+/// A time as it is on the wire.
+fn seconds(time: i64) -> i32 {
+    i32::try_from(time).unwrap_or(i32::MAX)
+}
