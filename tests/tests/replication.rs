@@ -71,7 +71,7 @@ impl Group {
             let trees: Vec<_> = (1..=storages)
                 .map(|at| tree(&self.dir.path().join(format!("storage{at}"))))
                 .collect();
-            if trees.windows(2).all(|pair| pair[0] == pair[1]) {
+            if trees.iter().all(|tree| Some(tree) == trees.first()) {
                 return trees.into_iter().next().unwrap();
             }
             let names: Vec<Vec<_>> = trees.iter().map(|tree| tree.keys().collect()).collect();

@@ -1,0 +1,222 @@
+//! What a storage makes of the changes that peers send it (spec 03 §C2, §C4), byte by byte.
+#![allow(clippy::unwrap_used, missing_docs, clippy::cast_possible_wrap)]
+
+use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
+use fdfs_core::protocol::{Command, Status, StorageId};
+use fdfs_core::wire::Wire;
+use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
+use fdfs_tests::raw::{Answer, Raw};
+use fdfs_tests::requests::{bytes, download, file, refused, upload};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const OK: Answer = Answer::Reply(Status::OK, Vec::new());
+const TIME: i32 = 1_795_210_926;
+
+struct Lab {
+    runtime: tokio::runtime::Runtime,
+    dir: tempfile::TempDir,
+    cluster: EmbeddedCluster,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let options = EmbeddedOptions::new(dir.path());
+        let cluster = runtime.block_on(EmbeddedCluster::start(options)).unwrap();
+        Self { runtime, dir, cluster }
+    }
+
+    fn connect(&self) -> Raw {
+        Raw::connect(self.cluster.storage_addrs()[0])
+    }
+
+    /// A name that is right for this content: that of a file which was here and is gone.
+    fn name(&self, raw: &mut Raw, command: Command, content: &[u8]) -> String {
+        let name = upload(raw, command, content, "bin");
+        assert_eq!(raw.call_with(Command::DELETE_FILE, &file(&name), &[]), OK);
+        name
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("storage1/data").join(&name[4..])
+    }
+
+    /// The binlog's lines of replicas about a file.
+    fn records(&self, name: &str) -> Vec<String> {
+        let path = self.dir.path().join("storage1/data/sync/binlog.000");
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(&TIME.to_string()));
+        let lines = lines.filter_map(|line| line.split_once(' ')).map(|(_, rest)| rest);
+        lines.filter(|rest| rest.contains(name)).map(str::to_owned).collect()
+    }
+}
+
+fn head(name: &str, size: usize) -> SyncFile {
+    let group = "group1".try_into().unwrap();
+    SyncFile { name: name.try_into().unwrap(), size: size as i64, timestamp: TIME, group }
+}
+
+fn range(name: &str, offset: usize, len: usize) -> SyncRange {
+    let (name, group) = (name.try_into().unwrap(), "group1".try_into().unwrap());
+    let (offset, content_len) = (offset as i64, len as i64);
+    SyncRange { name, offset, content_len, timestamp: TIME, group }
+}
+
+#[test]
+fn files_arrive_whole_and_with_the_time_of_their_source_or_not_at_all() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    for len in [0, 1, 4096, 262_144, 262_145, 1_000_000] {
+        let content = bytes(len);
+        let name = lab.name(&mut raw, Command::UPLOAD_FILE, &content);
+        let create = Command::SYNC_CREATE_FILE;
+        assert_eq!(raw.call_with(create, &head(&name, len), &content), OK, "{len}");
+        assert_eq!(std::fs::read(lab.path(&name)).unwrap(), content);
+        let modified = std::fs::metadata(lab.path(&name)).unwrap().modified().unwrap();
+        let secs = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(secs, u64::try_from(TIME).unwrap());
+        // A peer that is not sure sends it again.
+        let again = raw.call_with(create, &head(&name, len), &content);
+        assert_eq!(again, refused(Status::EEXIST));
+        assert_eq!(lab.records(&name), [format!("c {name}"), format!("c {name}")]);
+        assert!(raw.is_alive());
+    }
+    let name = lab.name(&mut raw, Command::UPLOAD_FILE, b"right");
+    let wrong = raw.call_with(Command::SYNC_CREATE_FILE, &head(&name, 5), b"wrong");
+    assert_eq!(wrong, OK, "sent again it would be no better");
+    assert!(!lab.path(&name).exists() && lab.records(&name).is_empty());
+    let engine = lab.cluster.storages()[0].engine();
+    assert_eq!(engine.damaged_arrivals(), 1);
+    // Updates replace what is there.
+    let updated = raw.call_with(Command::SYNC_UPDATE_FILE, &head(&name, 5), b"right");
+    assert_eq!((updated, lab.records(&name)), (OK, vec![format!("u {name}")]));
+    assert_eq!(download(&mut raw, &name), b"right");
+    lab.runtime.block_on(lab.cluster.shutdown()).unwrap();
+}
+
+#[test]
+fn a_peer_that_ends_in_the_middle_leaves_nothing() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let content = bytes(1_000_000);
+    let name = lab.name(&mut raw, Command::UPLOAD_FILE, &content);
+    let mut dying = lab.connect();
+    let head = head(&name, content.len()).encode();
+    let body_len = (head.len() + content.len()) as i64;
+    dying.send_with_len(Command::SYNC_CREATE_FILE.0, body_len, &head);
+    dying.send(&content[..700_000]);
+    drop(dying);
+    let data = lab.dir.path().join("storage1/data");
+    let began = Instant::now();
+    let leftovers = || {
+        let entries = std::fs::read_dir(&data).unwrap();
+        entries
+            .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().contains("tmp"))
+            .count()
+    };
+    while leftovers() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        std::thread::yield_now();
+    }
+    assert!(!lab.path(&name).exists() && lab.records(&name).is_empty());
+}
+
+#[test]
+fn ranges_fit_what_is_here_or_are_dropped() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let name = lab.name(&mut raw, Command::UPLOAD_APPENDER_FILE, b"one");
+    let (append, modify) = (Command::SYNC_APPEND_FILE, Command::SYNC_MODIFY_FILE);
+    assert_eq!(raw.call_with(append, &range(&name, 0, 1), b"x"), refused(Status::ENOENT));
+    assert_eq!(raw.call_with(modify, &range(&name, 0, 1), b"x"), refused(Status::ENOENT));
+    assert_eq!(raw.call_with(Command::SYNC_CREATE_FILE, &head(&name, 10), b"0123456789"), OK);
+    for (command, offset, content, answer, then) in [
+        (append, 10, &b"ab"[..], OK, &b"0123456789ab"[..]),
+        (append, 10, b"ab", refused(Status::EEXIST), b"0123456789ab"),
+        (append, 11, b"xyz", refused(Status::ENOENT), b"0123456789ab"),
+        (append, 20, b"xyz", refused(Status::ENOENT), b"0123456789ab"),
+        (modify, 2, b"__", OK, b"01__456789ab"),
+        (modify, 11, b"BCD", OK, b"01__456789aBCD"),
+        (modify, 20, b"x", refused(Status::ENOENT), b"01__456789aBCD"),
+    ] {
+        let answered = raw.call_with(command, &range(&name, offset, content.len()), content);
+        assert_eq!(answered, answer, "{command} at {offset}");
+        assert_eq!(std::fs::read(lab.path(&name)).unwrap(), then);
+    }
+    let records = lab.records(&name);
+    let expected = [
+        format!("c {name}"),
+        format!("a {name} 10 2"),
+        format!("m {name} 2 2"),
+        format!("m {name} 11 3"),
+    ];
+    assert_eq!(records, expected);
+    let group = "group1".try_into().unwrap();
+    let truncate = |old_size, new_size| {
+        let name = name.as_str().try_into().unwrap();
+        SyncTruncate { name, old_size, new_size, timestamp: TIME, group }
+    };
+    let command = Command::SYNC_TRUNCATE_FILE;
+    assert_eq!(raw.call_with(command, &truncate(13, 5), &[]), refused(Status::EEXIST));
+    assert_eq!(raw.call_with(command, &truncate(14, 5), &[]), OK);
+    assert_eq!(std::fs::read(lab.path(&name)).unwrap(), b"01__4");
+    assert_eq!(lab.records(&name).last().unwrap(), &format!("t {name} 14 5"));
+    assert!(raw.is_alive());
+}
+
+#[test]
+fn links_names_and_deletions_are_repeated_without_harm() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let group = "group1".try_into().unwrap();
+    let source = upload(&mut raw, Command::UPLOAD_FILE, b"content", "bin");
+    let name = lab.name(&mut raw, Command::UPLOAD_FILE, b"elsewhere");
+    let names = |name: &str, source: &str| {
+        let (name, source) = (name.try_into().unwrap(), source.try_into().unwrap());
+        SyncNames { name, source, timestamp: TIME, group }
+    };
+    for _ in 0..2 {
+        assert_eq!(raw.call_with(Command::SYNC_CREATE_LINK, &names(&name, &source), &[]), OK);
+    }
+    assert_eq!(std::fs::read_link(lab.path(&name)).unwrap(), lab.path(&source));
+    let delete = |name: &str| SyncDelete { timestamp: TIME, group, name: name.try_into().unwrap() };
+    assert_eq!(raw.call_with(Command::SYNC_DELETE_FILE, &delete(&name), &[]), OK);
+    let again = raw.call_with(Command::SYNC_DELETE_FILE, &delete(&name), &[]);
+    assert_eq!(again, refused(Status::ENOENT));
+    assert!(lab.path(&source).exists(), "a link's content stays");
+    let rename = Command::SYNC_RENAME_FILE;
+    assert_eq!(raw.call_with(rename, &names(&name, &source), &[]), OK);
+    let again = raw.call_with(rename, &names(&name, &source), &[]);
+    assert_eq!(again, refused(Status::EEXIST));
+    let other = lab.name(&mut raw, Command::UPLOAD_FILE, b"third");
+    let nothing = raw.call_with(rename, &names(&other, &source), &[]);
+    assert_eq!(nothing, refused(Status::ENOENT));
+    assert_eq!(std::fs::read(lab.path(&name)).unwrap(), b"content");
+    assert_eq!(lab.records(&name).last().unwrap(), &format!("r {name} {source}"));
+}
+
+#[test]
+fn hostile_requests_are_refused_and_change_nothing() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let good = lab.name(&mut raw, Command::UPLOAD_FILE, b"x");
+    let id = StorageId::EMPTY.encode();
+    assert_eq!(raw.call(Command::REPORT_SERVER_ID, &id), refused(Status::EINVAL));
+    let mut other_group = head(&good, 1);
+    other_group.group = "group2".try_into().unwrap();
+    let mut lying = head(&good, 1);
+    lying.size = -1;
+    let mut short = head(&good, 1);
+    short.size = 2;
+    let escaping = head("M00/00/../../../../tmp/evil", 1);
+    let beyond = head(&good.replacen("M00", "M09", 1), 1);
+    for head in [other_group, lying, short, escaping, beyond] {
+        let mut raw = lab.connect();
+        let answer = raw.call_with(Command::SYNC_CREATE_FILE, &head, b"x");
+        assert_eq!(answer, refused(Status::EINVAL), "{head:?}");
+    }
+    assert!(!lab.path(&good).exists());
+    assert!(lab.connect().is_alive());
+}
