@@ -29,7 +29,7 @@ impl Lab {
     }
 
     fn connect(&self) -> Raw {
-        Raw::connect(self.cluster.storage_addrs()[0])
+        Raw::connect(self.cluster.storage_addrs().first().copied().unwrap())
     }
 
     /// A name that is right for this content: that of a file which was here and is gone.
@@ -87,7 +87,7 @@ fn files_arrive_whole_and_with_the_time_of_their_source_or_not_at_all() {
     let wrong = raw.call_with(Command::SYNC_CREATE_FILE, &head(&name, 5), b"wrong");
     assert_eq!(wrong, OK, "sent again it would be no better");
     assert!(!lab.path(&name).exists() && lab.records(&name).is_empty());
-    let engine = lab.cluster.storages()[0].engine();
+    let engine = lab.cluster.storages().first().unwrap().engine();
     assert_eq!(engine.damaged_arrivals(), 1);
     // Updates replace what is there.
     let updated = raw.call_with(Command::SYNC_UPDATE_FILE, &head(&name, 5), b"right");
