@@ -20,14 +20,16 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(dir).unwrap().to_owned();
             let in_store = name.components().count() == 4;
-            let meta = path.symlink_metadata().unwrap();
+            // What was there a moment ago may have got its final name since.
+            let Ok(meta) = path.symlink_metadata() else { continue };
             if meta.is_dir() {
                 folders.push(path);
             } else if meta.is_symlink() {
                 let target = std::fs::read_link(&path).unwrap();
                 found.insert(name, target.file_name().unwrap().as_encoded_bytes().to_vec());
             } else if in_store && !name.starts_with("data/sync") {
-                found.insert(name, std::fs::read(&path).unwrap());
+                let Ok(content) = std::fs::read(&path) else { continue };
+                found.insert(name, content);
             }
         }
     }
