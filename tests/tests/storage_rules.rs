@@ -9,6 +9,7 @@
 )]
 
 use fdfs_core::file_id::LogicName;
+use fdfs_core::protocol::cluster::SyncFile;
 use fdfs_core::protocol::storage::{Append, CreateLink, Modify, Upload, UploadSlave};
 use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::Wire;
@@ -308,17 +309,27 @@ fn what_is_no_request_is_answered_as_the_protocol_says() {
 }
 
 #[test]
-fn commands_between_storages_are_declined_and_the_connection_goes_on() {
+fn commands_of_trunk_files_are_declined_and_the_connection_goes_on() {
+    const IN_TRUNK: &str = "M00/01/01/oYYBAGsAwP2IDQ-QAAAAC09fjYEAAAAAQAAAAAAAAEA231.txt";
     let lab = lab();
     let mut raw = lab.connect();
-    for command in [9, 16, 17, 18, 19, 25, 26, 27, 28, 29, 30, 31, 32, 33, 35, 37, 40] {
+    for command in 26..=33 {
         let body = [&8i64.to_be_bytes()[..], &[0; 60]].concat();
         assert_eq!(raw.call(Command(command), &body), refused(Status::EOPNOTSUPP), "{command}");
     }
-    let content = [&44i64.to_be_bytes()[..], &[0; 900_000]].concat();
-    assert_eq!(raw.call(Command(16), &content), refused(Status::EOPNOTSUPP));
+    let head = |size| SyncFile {
+        name: IN_TRUNK.try_into().unwrap(),
+        size,
+        timestamp: 1,
+        group: "group1".try_into().unwrap(),
+    };
+    let content = vec![0; 900_000];
+    let answer = raw.call_with(Command::SYNC_CREATE_FILE, &head(900_000), &content);
+    assert_eq!(answer, refused(Status::EOPNOTSUPP));
     assert!(raw.is_alive(), "the content was read and dropped");
-    raw.send_with_len(16, 3 << 20, &[0; 100]);
+    let head = head(3 << 20).encode();
+    let body_len = head.len() as i64 + (3 << 20);
+    raw.send_with_len(Command::SYNC_CREATE_FILE.0, body_len, &head);
     assert_eq!(raw.answer(), refused(Status::EOPNOTSUPP));
     assert_eq!(raw.answer(), Answer::Closed);
 }
