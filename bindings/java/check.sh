@@ -54,7 +54,8 @@ cat >"$project/pom.xml" <<END
   <artifactId>quickstart</artifactId>
   <version>1</version>
   <properties>
-    <maven.compiler.release>8</maven.compiler.release>
+    <maven.compiler.source>8</maven.compiler.source>
+    <maven.compiler.target>8</maven.compiler.target>
     <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
   </properties>
   <repositories>
