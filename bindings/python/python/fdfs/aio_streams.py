@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -81,6 +81,7 @@ class AsyncReader:
         self._file = file
         self._loops = loops
         self._position = 0
+        self._adrift = False
         self.file_id = file_id
         """The file."""
 
@@ -89,24 +90,37 @@ class AsyncReader:
         """Bytes of the part that was opened; positions count from its first one."""
         return self._file.size
 
+    async def _read(self, start: Callable[[], _T]) -> _T:
+        # A read that was cancelled may have ended before it heard of that.
+        if self._adrift:
+            await self.seek(self._position)
+        try:
+            return await wait(start())
+        except asyncio.CancelledError:
+            self._adrift = True
+            raise
+
     async def read(self, size: int = -1, /) -> bytes:
         """The next `size` bytes, fewer only at the end; all that is left without a size."""
         left = max(self.size - self._position, 0)
         wanted = left if size < 0 else min(size, left)
-        content = await wait(self._file.read(self._loops.current(), wanted))
+        content = await self._read(lambda: self._file.read(self._loops.current(), wanted))
         self._position += len(content)
         return content
 
     async def readinto(self, buffer: Buffer, /) -> int:
         """Fills the buffer with the next bytes and returns how many; fewer only at the end."""
-        read = await wait(self._file.readinto(self._loops.current(), buffer))
+        read = await self._read(lambda: self._file.readinto(self._loops.current(), buffer))
         self._position += read
         return read
 
     async def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Continues elsewhere; returns the position."""
+        if whence == io.SEEK_CUR:
+            offset, whence = offset + self._position, io.SEEK_SET
         seeking = self._file.seek(self._loops.current(), offset, whence)
         self._position = await wait(seeking)
+        self._adrift = False
         return self._position
 
     def tell(self) -> int:
