@@ -64,7 +64,7 @@ enum {
 /**
  * Numbers in the statistics of a storage.
  */
-#define FDFS_STAT_COUNT 47
+#define FDFS_STAT_COUNT 45
 
 /**
  * Flag of `fdfs_set_metadata`: items that are not named stay.

@@ -12,7 +12,8 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Numbers in the statistics of a storage.
-pub const FDFS_STAT_COUNT: usize = 47;
+pub const FDFS_STAT_COUNT: usize = 45;
+const _: () = assert!(FDFS_STAT_COUNT == StorageStats::NAMES.len());
 
 /// Where a server is.
 #[repr(C)]

@@ -300,11 +300,6 @@ impl Binlog {
         self.written.subscribe()
     }
 
-    /// The file with this index.
-    pub fn file(&self, index: u32) -> PathBuf {
-        file_path(&self.dir, index)
-    }
-
     /// The folder of the binlog and of the marks.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -465,7 +460,8 @@ impl Binlog {
     }
 }
 
-fn file_path(dir: &Path, index: u32) -> PathBuf {
+/// The file with this index.
+pub(super) fn file_path(dir: &Path, index: u32) -> PathBuf {
     dir.join(format!("binlog.{index:03}"))
 }
 

@@ -42,6 +42,10 @@ fn existing(engine: &Engine, path: &Path) -> Done<Stat> {
 
 /// A record with something behind its name. Names may be too long for that, which must be known
 /// before the change is made.
-fn record_with(operation: Operation, name: &Name, extra: Arguments<'_>) -> Done<Record> {
+pub(in crate::storage) fn record_with(
+    operation: Operation,
+    name: &Name,
+    extra: Arguments<'_>,
+) -> Done<Record> {
     Record::with(operation, name, extra).ok_or(Status::EINVAL)
 }

@@ -115,7 +115,7 @@ struct Sender {
     view: watch::Receiver<View>,
     written: watch::Receiver<Position>,
     stop: watch::Receiver<bool>,
-    /// The file of the mark.
+    /// The file of the mark, once it is known.
     path: PathBuf,
     mark: Mark,
     /// The mark as it was saved last.
@@ -125,6 +125,7 @@ struct Sender {
     /// A record that waits for the batch before it.
     held: Option<(Entry, Position)>,
     conns: Vec<Option<PeerConn>>,
+    /// Damaged records skipped so far.
     damaged: u64,
 }
 
@@ -138,7 +139,7 @@ impl Sender {
         let engine = link.engine.clone();
         let (view, written) = (link.view(), engine.binlog.written());
         Self {
-            path: engine.binlog.dir().join(format!("{id}.mark")),
+            path: PathBuf::new(),
             link,
             engine,
             settings,
@@ -297,9 +298,9 @@ impl Sender {
             (Some(mark), _) => mark,
             (None, told) => fresh(told.unwrap_or((false, 0))),
         };
-        let dir = self.engine.binlog.dir().to_owned();
         let is_fresh = self.mark.position == Position::default();
-        let mut reader = BinlogReader::new(&dir, self.mark.position).map_err(local)?;
+        let dir = self.engine.binlog.dir();
+        let mut reader = BinlogReader::new(dir, self.mark.position).map_err(local)?;
         if is_fresh && !self.mark.need_sync_old && self.mark.until > 0 {
             reader = self.skip_to(reader, self.mark.until).await?;
         }
@@ -312,12 +313,12 @@ impl Sender {
     /// Steps over records older than `time`.
     async fn skip_to(&self, reader: BinlogReader, time: i64) -> Result<BinlogReader, Pause> {
         let (mut reader, end) = (reader, *self.written.borrow());
+        let dir = self.engine.binlog.dir().to_owned();
         let skipping = tokio::task::spawn_blocking(move || {
             loop {
                 let before = reader.position();
                 match reader.next(end)? {
                     Next::Entry(entry) if entry.time >= time => {
-                        let dir = reader.dir().to_owned();
                         return BinlogReader::new(&dir, before);
                     }
                     Next::End => return Ok(reader),
@@ -462,7 +463,10 @@ impl Sender {
         let (reader, held, batch, read_to, skipped, damaged, done) = lane.run(reading).await;
         (self.reader, self.held) = (Some(reader), held);
         self.mark.scanned += (skipped + batch.len()) as u64;
-        self.damaged += damaged;
+        if damaged > 0 {
+            self.damaged += damaged;
+            tracing::warn!(peer = %self.id, total = self.damaged, "skipped damaged records");
+        }
         done.map_err(local)?;
         Ok((batch, read_to))
     }

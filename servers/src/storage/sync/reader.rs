@@ -1,6 +1,6 @@
 //! Reading the binlog, record by record, as far as it has been written.
 
-use crate::storage::binlog::{Operation, Position};
+use crate::storage::binlog::{Operation, Position, file_path};
 use fdfs_core::protocol::Name;
 use std::fs::File;
 use std::io;
@@ -110,16 +110,10 @@ impl BinlogReader {
         self.position
     }
 
-    /// The folder of the binlog.
-    pub(in crate::storage) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// The file of the position; `None` when it is not there.
     fn open(&mut self) -> io::Result<Option<&File>> {
         if self.file.is_none() {
-            let path = self.dir.join(format!("binlog.{:03}", self.position.index));
-            match File::open(path) {
+            match File::open(file_path(&self.dir, self.position.index)) {
                 Ok(file) => self.file = Some(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),

@@ -5,7 +5,7 @@ use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::{DiskFile, Stat};
 use crate::storage::engine::Engine;
 use crate::storage::locks::FileGuard;
-use crate::storage::ops::{Done, status};
+use crate::storage::ops::{self, Done, status};
 use crate::storage::pending::Pending;
 use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::cluster::{SyncFile, SyncNames, SyncRange, SyncTruncate};
@@ -26,7 +26,7 @@ fn record(operation: Operation, name: &Name) -> Record {
 }
 
 fn record_with(operation: Operation, name: &Name, extra: Arguments<'_>) -> Done<Record> {
-    Record::with(operation, name, extra).map(Record::of_peer).ok_or(Status::EINVAL)
+    ops::record_with(operation, name, extra).map(Record::of_peer)
 }
 
 /// Records a change; its reply is a success.
