@@ -7,6 +7,10 @@ use fdfs_tests::bench::syscalls::{COUNTED, TOLERANCE, Tracing, count, may_trace}
 use fdfs_tests::daemons;
 use std::io::Write as _;
 
+/// Times that is counted. A disk that others keep busy is slow for a while, and then files are
+/// handled by threads, which costs calls; a request that always costs more exceeds every time.
+const ROUNDS_MAX: usize = 5;
+
 #[test]
 fn requests_take_no_more_system_calls_than_promised() {
     match may_trace() {
@@ -22,10 +26,20 @@ fn requests_take_no_more_system_calls_than_promised() {
     let dir = tempfile::tempdir().unwrap();
     let ours = Binaries { name: "ours", folder: daemons::folder().unwrap() };
     let cluster = Cluster::start(&ours, dir.path(), [127, 0, 0, 1].into(), 4).unwrap();
-    let counted = count(&cluster).unwrap();
-    for ((name, _, limit), calls) in COUNTED.iter().zip(counted) {
-        let total = calls.values().sum::<f64>();
-        assert!(total <= limit + TOLERANCE, "{name}: {total:.2} calls, not {limit}: {calls:?}");
-        assert!(total >= 2.0, "{name}: {total:.2} calls cannot be all: {calls:?}");
+    let mut excess = vec![String::new()];
+    for _ in 0..ROUNDS_MAX {
+        excess.clear();
+        let counted = count(&cluster).unwrap();
+        for ((name, _, limit), calls) in COUNTED.iter().zip(counted) {
+            let total = calls.values().sum::<f64>();
+            assert!(total >= 2.0, "{name}: {total:.2} calls cannot be all: {calls:?}");
+            if total > limit + TOLERANCE {
+                excess.push(format!("{name}: {total:.2} calls, not {limit}: {calls:?}"));
+            }
+        }
+        if excess.is_empty() {
+            return;
+        }
     }
+    panic!("{}", excess.join("\n"));
 }
