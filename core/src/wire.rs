@@ -147,7 +147,9 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(u8 => put_u8, i8 => put_i8, i32 => put_i32, u32 => put_u32, i64 => put_i64);
+integers!(
+    u8 => put_u8, i8 => put_i8, i32 => put_i32, u32 => put_u32, i64 => put_i64, u64 => put_u64
+);
 
 /// Text of at most `N` bytes in a field of exactly `N` bytes, NUL-padded on the wire.
 ///

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod configured;
 pub mod daemons;
 pub mod engine;
 pub mod raw;

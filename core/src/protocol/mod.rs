@@ -2,7 +2,7 @@
 //!
 //! `commands!` is the table of all command numbers: who receives each, whether it may be sent
 //! twice, and which structures its request and reply carry. The structures live in the modules by
-//! conversation: [`tracker`], [`storage`], [`cluster`]; [`frame`] cuts a byte stream into packets.
+//! conversation: [`tracker`], [`storage`], [`cluster`], [`consensus`]; [`frame`] cuts a byte stream into packets.
 
 #[macro_use]
 mod macros;
@@ -11,6 +11,7 @@ mod status;
 
 pub mod address;
 pub mod cluster;
+pub mod consensus;
 pub mod frame;
 pub mod meta;
 pub mod stats;

@@ -2,8 +2,12 @@
 
 mod ask;
 pub mod config;
+mod consensus;
+mod others;
 pub mod persist;
 mod service;
+mod shared;
 pub mod state;
 
-pub use service::{RunningTracker, unix_now};
+pub use service::RunningTracker;
+pub use shared::unix_now;

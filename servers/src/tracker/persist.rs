@@ -416,6 +416,21 @@ impl Store {
         Ok(saved)
     }
 
+    /// Takes over the files of another tracker: groups, storages, sync times and change log. They
+    /// are read before the first is written, so that nonsense replaces nothing.
+    pub fn adopt(&self, files: &[Vec<u8>; 4], config: &TrackerConfig) -> io::Result<Saved> {
+        let [groups, servers, sync_times, changelog] = files;
+        let text = |file: &Vec<u8>| String::from_utf8_lossy(file).into_owned();
+        let mut saved = Saved { groups: parse_groups(&text(groups))?, ..Saved::default() };
+        parse_servers(&text(servers), &mut saved.groups, config)?;
+        parse_sync_times(&text(sync_times), &mut saved.groups, config.store_server);
+        saved.changelog.clone_from(changelog);
+        safe_write(&self.dir.join("storage_changelog.dat"), changelog)?;
+        let all = Effects { groups: true, servers: true, sync_times: true, ..Effects::default() };
+        self.save(&all, &saved.groups)?;
+        Ok(saved)
+    }
+
     /// Writes what changed.
     pub fn save(&self, effects: &Effects, groups: &[Group]) -> io::Result<()> {
         if !effects.changelog.is_empty() {

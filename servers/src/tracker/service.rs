@@ -2,19 +2,21 @@
 
 use super::ask::{Timeouts, ask};
 use super::config::TrackerConfig;
-use super::persist::Store;
+use super::others;
+use super::shared::{Shared, unix_now};
+use super::state::Session;
 use super::state::trunk::{TrunkPoll, TrunkStep, TrunkSwitch};
-use super::state::{ClusterState, Session};
 use crate::daemon::{Conn, ConnCounts, ConnError, ConnLimits, Server, ServerOptions, bind_all};
 use bytes::BytesMut;
-use fdfs_core::protocol::frame::{HEADER_LEN, Header};
-use fdfs_core::protocol::{Command, Status};
+use fdfs_core::protocol::cluster::GroupStorage;
+use fdfs_core::protocol::frame::HEADER_LEN;
+use fdfs_core::protocol::tracker::TrunkServer;
+use fdfs_core::protocol::{Command, Status, StorageId};
+use fdfs_core::wire::Wire as _;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::Notify;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// How often time is looked at.
@@ -23,57 +25,6 @@ const TICK: Duration = Duration::from_secs(1);
 const STATUS_INTERVAL: Duration = Duration::from_secs(300);
 /// Pause after a failed save.
 const SAVE_RETRY: Duration = Duration::from_secs(1);
-
-struct Shared {
-    state: Mutex<ClusterState>,
-    store: Store,
-    /// Held while files are written: the states they show must reach the disk in order.
-    saving: Mutex<()>,
-    sessions: AtomicU64,
-    changed: Notify,
-    timeouts: Timeouts,
-}
-
-impl Shared {
-    /// A panic while the lock was held was answered by closing that connection; the state is
-    /// whole between requests.
-    fn lock(&self) -> MutexGuard<'_, ClusterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn apply(
-        &self,
-        session: &mut Session,
-        header: Header,
-        body: &[u8],
-        out: &mut BytesMut,
-    ) -> Status {
-        let mut state = self.lock();
-        let status = state.apply(unix_now(), session, header, body, out);
-        if state.has_effects() {
-            self.changed.notify_one();
-        }
-        status
-    }
-
-    /// Writes what changed; on failure it stays to be written.
-    fn save(&self) -> io::Result<()> {
-        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let (effects, groups) = {
-            let mut state = self.lock();
-            let effects = state.take_effects();
-            if effects.is_empty() {
-                return Ok(());
-            }
-            (effects, state.groups().to_vec())
-        };
-        let saved = self.store.save(&effects, &groups);
-        if saved.is_err() {
-            self.lock().keep_effects(effects);
-        }
-        saved
-    }
-}
 
 /// A tracker at work; dropping it ends it at once, without saving.
 pub struct RunningTracker {
@@ -88,17 +39,9 @@ impl std::fmt::Debug for RunningTracker {
     }
 }
 
-/// Seconds since 1970.
-pub fn unix_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    super::config::secs(now)
-}
-
 impl RunningTracker {
     /// Loads the state files, binds and serves. Must be called within a tokio runtime.
     pub fn start(config: TrackerConfig) -> io::Result<Self> {
-        let store = Store::open(&config)?;
-        let saved = store.load(&config)?;
         let framework = &config.framework;
         // `max_pkg_size` counts the header (spec 01 §5).
         let body_len_max = framework.message_len_max().saturating_sub(HEADER_LEN);
@@ -116,16 +59,8 @@ impl RunningTracker {
         };
         let bound = bind_all(&options.addrs)?;
         let port = bound.first().map_or(Ok(0), |bound| bound.local_addr().map(|a| a.port()))?;
-        let mut state = ClusterState::new(Arc::new(config), port, unix_now());
-        state.restore(saved.groups, saved.changelog, saved.last_check_time);
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            store,
-            saving: Mutex::new(()),
-            sessions: AtomicU64::new(0),
-            changed: Notify::new(),
-            timeouts,
-        });
+        let (shared, inbox) = Shared::load(config, port, timeouts)?;
+        let shared = Arc::new(shared);
         let for_connections = shared.clone();
         let server = Server::serve(bound, &options, move |conn| {
             let shared = for_connections.clone();
@@ -136,6 +71,9 @@ impl RunningTracker {
         jobs.spawn(save_changes(shared.clone()));
         jobs.spawn(save_status(shared.clone()));
         jobs.spawn(find_trunk_servers(shared.clone()));
+        jobs.spawn(others::talk_to_all(shared.clone()));
+        jobs.spawn(others::take_part(shared.clone(), inbox));
+        jobs.spawn(others::elect_when_needed(shared.clone()));
         Ok(Self { server, shared, jobs })
     }
 
@@ -163,7 +101,7 @@ impl RunningTracker {
 }
 
 async fn serve(shared: &Shared, mut conn: Conn) {
-    let id = shared.sessions.fetch_add(1, Ordering::Relaxed);
+    let id = shared.next_session();
     let mut session = Session::new(id, conn.peer(), conn.local());
     if let Err(error) = requests(shared, &mut conn, &mut session).await {
         tracing::debug!(peer = %conn.peer(), %error, "connection closed");
@@ -185,12 +123,10 @@ async fn requests(
         let mut status = Status::EINVAL;
         // Content belongs to storages; no tracker command has any.
         if request.content_len == 0 {
-            let ready = match command {
-                Command::SET_TRUNK_SERVER => before_set_trunk_server(shared, conn.head()).await,
-                _ => Ok(()),
-            };
-            status = match ready {
-                Ok(()) => shared.apply(session, request.header, conn.head(), &mut out),
+            let answered = answer(shared, command, session, conn.head(), &mut out).await;
+            status = match answered {
+                Ok(true) => Status::OK,
+                Ok(false) => shared.apply(session, request.header, conn.head(), &mut out),
                 Err(status) => status,
             };
         } else if !conn.skip_content(MISDIRECTED_CONTENT_MAX).await? {
@@ -209,17 +145,47 @@ async fn requests(
     Ok(())
 }
 
-/// What an operator's wish for a trunk server needs from the storages first.
-async fn before_set_trunk_server(shared: &Shared, body: &[u8]) -> Result<(), Status> {
+/// Answers what the state alone cannot, because others must be asked; `false` leaves the answer to
+/// the state.
+async fn answer(
+    shared: &Shared,
+    command: Command,
+    session: &Session,
+    body: &[u8],
+    out: &mut BytesMut,
+) -> Result<bool, Status> {
+    match command {
+        Command::STORAGE_JOIN => others::copy_before_join(shared, session, body).await?,
+        Command::SET_TRUNK_SERVER => {
+            if let Some(id) = set_trunk_server(shared, body).await? {
+                TrunkServer(id).write(out);
+                return Ok(true);
+            }
+        }
+        Command::CONSENSUS_HELLO => {
+            shared.others.hello(body)?.write(out);
+            return Ok(true);
+        }
+        Command::CONSENSUS_MESSAGE => {
+            shared.others.take(session.peer, body)?;
+            return Ok(true);
+        }
+        _ => {}
+    }
+    Ok(false)
+}
+
+/// What an operator's wish for a trunk server comes to; `None` when the state refuses it.
+async fn set_trunk_server(shared: &Shared, body: &[u8]) -> Result<Option<StorageId>, Status> {
     let step = shared.lock().before_set_trunk_server(body);
     match step {
-        None => Ok(()),
-        Some(TrunkStep::Ask(poll)) => elect_trunk_server(shared, &poll).await,
-        Some(TrunkStep::Switch(switch)) => prepare_switch(shared, &switch).await,
+        None => Ok(None),
+        Some(TrunkStep::Ask(poll)) => elect_trunk_server(shared, &poll).await.map(Some),
+        Some(TrunkStep::Switch(switch)) => install(shared, &switch).await.map(Some),
     }
 }
 
-async fn elect_trunk_server(shared: &Shared, poll: &TrunkPoll) -> Result<(), Status> {
+async fn elect_trunk_server(shared: &Shared, poll: &TrunkPoll) -> Result<StorageId, Status> {
     let mut asked = JoinSet::new();
     for (at, candidate) in poll.candidates.iter().enumerate() {
         let (addr, timeouts) = (candidate.addr, shared.timeouts);
@@ -237,25 +203,35 @@ async fn elect_trunk_server(shared: &Shared, poll: &TrunkPoll) -> Result<(), Sta
         }
     }
     let switch = shared.lock().trunk_polled(poll, &sizes)?;
-    prepare_switch(shared, &switch).await?;
-    let chosen = shared.lock().trunk_chosen(&switch);
-    shared.changed.notify_one();
-    chosen
+    install(shared, &switch).await
 }
 
-/// A storage that sends another's trunk binlog on must begin at its start.
-async fn prepare_switch(shared: &Shared, switch: &TrunkSwitch) -> Result<(), Status> {
-    if !switch.must_forget_marks {
-        return Ok(());
+/// Makes the chosen storage the trunk server. One that sends another's trunk binlog on must begin
+/// at its start.
+async fn install(shared: &Shared, switch: &TrunkSwitch) -> Result<StorageId, Status> {
+    if switch.must_forget_marks {
+        let command = Command::TRUNK_DELETE_BINLOG_MARKS;
+        ask::<(), ()>(switch.to.addr, command, (), shared.timeouts).await?;
     }
-    let command = Command::TRUNK_DELETE_BINLOG_MARKS;
-    ask::<(), ()>(switch.to.addr, command, (), shared.timeouts).await
+    shared.lock().trunk_chosen(switch)?;
+    let id = switch.to.id;
+    shared.decide(GroupStorage { group: switch.group, id }).await?;
+    Ok(id)
 }
 
 async fn find_trunk_servers(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(TICK);
     loop {
         interval.tick().await;
+        if !shared.others.may_act() {
+            continue;
+        }
+        let silent = shared.lock().silent_trunk_servers(unix_now());
+        for decision in silent {
+            if let Err(status) = shared.decide(decision).await {
+                tracing::warn!(%status, "a silent trunk server stays in office");
+            }
+        }
         let polls = shared.lock().trunk_polls(unix_now());
         for poll in polls {
             if let Err(status) = elect_trunk_server(&shared, &poll).await {

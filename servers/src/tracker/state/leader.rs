@@ -4,11 +4,14 @@
 use super::{ClusterState, Outcome, Session, decode};
 use bytes::BytesMut;
 use fdfs_core::config::TrackerAddr;
-use fdfs_core::protocol::cluster::{GroupStorage, JoinLeader, PingLeader};
+use fdfs_core::protocol::cluster::{GroupStorage, Join, JoinLeader, PingLeader};
 use fdfs_core::protocol::tracker::TrackerStat;
 use fdfs_core::protocol::{COMPATIBLE_VERSION, Command, HostPort, Status, Version};
 use fdfs_core::wire::{Text, Wire};
+use std::net::IpAddr;
 
+/// Time without a leader after which every tracker tells storages of changes.
+const CARETAKER_AFTER_SECS: i64 = 10;
 /// Silence after which a follower is shown as inactive.
 const FOLLOWER_SILENCE_SECS: i64 = 3;
 
@@ -21,6 +24,10 @@ pub(super) struct Leadership {
     pub(super) is_me: bool,
     /// The tracker announced as the next leader.
     next: Option<TrackerAddr>,
+    /// Whether the trackers agree by consensus, not by announcements.
+    pub(super) is_agreed: bool,
+    /// Since when there has been no leader.
+    leaderless_since: i64,
     /// Raised by every change, so that each connection is told once.
     pub(super) changes: u64,
     /// Raised by every change of a trunk server, so that each follower is told once.
@@ -46,6 +53,8 @@ impl Default for Leadership {
             leader: None,
             is_me: false,
             next: None,
+            is_agreed: false,
+            leaderless_since: i64::MAX,
             changes: 0,
             // Connections start at 0: each new follower is told once.
             trunk_changes: 1,
@@ -87,9 +96,121 @@ impl ClusterState {
         };
     }
 
+    /// This tracker's own connections, as a follower tells them.
+    pub fn own_connections(&self) -> PingLeader {
+        self.leadership.own.clone()
+    }
+
+    /// Unix seconds of this start.
+    pub fn up_time(&self) -> i64 {
+        self.up_time
+    }
+
+    /// Whether an entry of the list that a joining storage sends is this tracker: it may not know
+    /// its own addresses yet.
+    pub fn would_be_me(&self, tracker: &TrackerAddr, session: &Session, join: &Join) -> bool {
+        let dialled = join.tracker_ip.as_str().and_then(|ip| ip.parse::<IpAddr>().ok());
+        let told = [Some(session.local), dialled].into_iter().flatten();
+        self.is_me(tracker)
+            || (tracker.port == self.port && told.into_iter().any(|ip| tracker.has_ip(ip)))
+    }
+
+    /// A step of this tracker's own announcement (spec 03 §B4): nobody else may have been announced
+    /// in between.
+    pub fn announced_here(&mut self, command: Command, me: &TrackerAddr) -> Result<(), Status> {
+        if command == Command::NOTIFY_NEXT_LEADER {
+            self.leadership.next = Some(me.clone());
+        } else if self.leadership.next.as_ref() == Some(me) {
+            self.leadership.set(Some(me.clone()), true);
+            self.took_over();
+        } else {
+            return Err(Status::EBUSY);
+        }
+        Ok(())
+    }
+
+    /// What the leader told of trunk servers (spec 03 §B1, 65).
+    pub fn copy_trunk_servers(&mut self, told: &[GroupStorage]) {
+        for GroupStorage { group, id } in told {
+            let Some(group) = self.group_mut(group) else { continue };
+            let known = group.storage(id.as_bytes()).map(|storage| storage.id);
+            if group.trunk_server != known {
+                group.set_trunk_server(known);
+            }
+            group.last_trunk_server = *id;
+        }
+        self.effects.groups = true;
+    }
+
     /// Whether an entry of the list is this tracker.
     pub(super) fn is_me(&self, tracker: &TrackerAddr) -> bool {
         tracker.port == self.port && self.local_ips.iter().any(|ip| tracker.has_ip(*ip))
+    }
+
+    /// How the leader is found: by consensus, or by announcements as in the original. With the
+    /// rule, the leader goes.
+    pub fn agree_by_consensus(&mut self, is_agreed: bool) {
+        if self.leadership.is_agreed != is_agreed {
+            self.leadership.is_agreed = is_agreed;
+            self.follow(None);
+        }
+    }
+
+    /// Whether the leader is found by consensus.
+    pub fn agrees_by_consensus(&self) -> bool {
+        self.leadership.is_agreed
+    }
+
+    /// This tracker and all that it knows, itself included, once there are several.
+    pub fn several_trackers(&self) -> Option<(TrackerAddr, Vec<TrackerAddr>)> {
+        let me = self.trackers.iter().find(|tracker| self.is_me(tracker))?;
+        (self.trackers.len() > 1).then(|| (me.clone(), self.trackers.clone()))
+    }
+
+    /// The leader, if there is one.
+    pub fn leader(&self) -> Option<&TrackerAddr> {
+        self.leadership.leader.as_ref()
+    }
+
+    /// Takes note of who leads, this tracker or another.
+    pub fn follow(&mut self, leader: Option<TrackerAddr>) {
+        if self.leadership.leader == leader {
+            return;
+        }
+        let is_me = leader.as_ref().is_some_and(|leader| self.is_me(leader));
+        match &leader {
+            Some(leader) => tracing::info!(%leader, is_me, "a new leader of the trackers"),
+            None => tracing::warn!("the trackers have no leader"),
+        }
+        self.leadership.set(leader, is_me);
+        if is_me {
+            self.took_over();
+        }
+    }
+
+    /// Gives up a leader that does not answer, unless another one has taken its place.
+    pub fn lose_leader(&mut self, silent: &TrackerAddr) {
+        if self.leadership.leader.as_ref() == Some(silent) {
+            self.follow(None);
+        }
+    }
+
+    /// Whether storages are told of changes here: by the leader, and when there has been none for a
+    /// while by everyone, so that no group stands still because trackers are missing.
+    pub(super) fn tells_changes(&self) -> bool {
+        self.leadership.is_me
+            || (self.leadership.leader.is_none()
+                && self.now - self.leadership.leaderless_since >= CARETAKER_AFTER_SECS)
+    }
+
+    /// Takes note of the time, and of whether there is a leader.
+    pub(super) fn watch_leader(&mut self, now: i64) {
+        let leadership = &mut self.leadership;
+        leadership.leaderless_since = match leadership.leader {
+            Some(_) => i64::MAX,
+            None => leadership.leaderless_since.min(now),
+        };
+        self.now = now;
     }
 
     /// Without others there is nobody to ask (spec 03 §B4 with one candidate).
@@ -117,6 +238,12 @@ impl ClusterState {
         match command {
             Command::TRACKER_JOIN_LEADER => self.follower_joins(session, body),
             Command::PING_LEADER => self.follower_pings(now, session, body, out),
+            // The storages' word is not needed where two leaders cannot be.
+            Command::NOTIFY_RESELECT_LEADER if self.leadership.is_agreed => {
+                decode::<()>(body)?;
+                if self.leadership.is_me { Ok(()) } else { Err(Status::EOPNOTSUPP) }
+            }
+            _ if self.leadership.is_agreed => Err(Status::EINVAL),
             Command::NOTIFY_NEXT_LEADER => {
                 let next = self.announced(body)?;
                 if self.leadership.is_me && !self.is_me(&next) {

@@ -225,13 +225,18 @@ impl ClusterState {
         if self.groups.is_empty() {
             return Err(Status::ENOENT);
         }
+        Ok(self.own_status(now))
+    }
+
+    /// How long this tracker has been up, and away before.
+    pub fn own_status(&self, now: i64) -> TrackerStatus {
         let step = |secs: i64| secs - secs.rem_euclid(STATUS_STEP_SECS);
         let down = if self.last_check_time > 0 { self.up_time - self.last_check_time } else { 0 };
-        Ok(TrackerStatus {
+        TrackerStatus {
             is_leader: u8::from(self.leadership.is_me),
             running_secs: step(now - self.up_time),
             restart_interval_secs: step(down),
-        })
+        }
     }
 
     fn tracker_stats(&self, now: i64, body: &[u8]) -> Result<TrackerClusterStat, Status> {

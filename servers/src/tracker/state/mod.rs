@@ -97,10 +97,15 @@ pub struct ClusterState {
     port: u16,
     leadership: Leadership,
     up_time: i64,
+    /// As of the last tick.
+    now: i64,
     last_check_time: i64,
     changelog: Vec<u8>,
     /// The state files as they were when a peer began to copy them, and who.
     copying: Option<(u64, [Vec<u8>; 4])>,
+    /// Whether other trackers were asked for what they know, and whether they gave it.
+    has_asked: bool,
+    has_copied: bool,
     /// Statistics reported since they were last saved.
     unsaved_stats: u32,
     /// Sync times reported since they were last saved.
@@ -127,9 +132,12 @@ impl ClusterState {
             local_ips: Vec::new(),
             leadership: Leadership::default(),
             up_time: now,
+            now,
             last_check_time: 0,
             changelog: Vec::new(),
             copying: None,
+            has_asked: false,
+            has_copied: false,
             unsaved_stats: 0,
             unsaved_sync_times: 0,
             effects: Effects::default(),
@@ -146,6 +154,26 @@ impl ClusterState {
         }
         self.changelog = changelog;
         self.last_check_time = last_check_time;
+    }
+
+    /// Takes over what another tracker knows.
+    pub fn replace(&mut self, groups: Vec<Group>, changelog: Vec<u8>) {
+        let last_check_time = self.last_check_time;
+        self.restore(groups, changelog, last_check_time);
+    }
+
+    /// Whether others may know more (spec 03 §B7): no group is known here, or this tracker was away
+    /// for longer than `away_secs_max` before it started, and has not asked yet.
+    pub fn may_know_too_little(&self, away_secs_max: i64) -> bool {
+        let was_away =
+            self.last_check_time > 0 && self.up_time - self.last_check_time > away_secs_max;
+        (self.groups.is_empty() && !self.has_copied) || (was_away && !self.has_asked)
+    }
+
+    /// Others were asked; whether they knew more.
+    pub fn asked_others(&mut self, copied: bool) {
+        self.has_asked = true;
+        self.has_copied |= copied;
     }
 
     fn params(&self) -> &ClusterParams {
@@ -278,8 +306,7 @@ impl ClusterState {
         }
     }
 
-    /// What time alone brings about: silent storages go offline, a lone tracker leads itself, a
-    /// silent trunk server is given up.
+    /// What time alone brings about: silent storages go offline, a lone tracker leads itself.
     pub fn tick(&mut self, now: i64) {
         let (rule, limit) = (self.rule(), super::config::secs(self.config.check_active_interval));
         for group in &mut self.groups {
@@ -294,7 +321,7 @@ impl ClusterState {
             }
         }
         self.lead_alone();
-        self.drop_silent_trunk_servers(now);
+        self.watch_leader(now);
     }
 
     /// The text of `.tracker_status`.

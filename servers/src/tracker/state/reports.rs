@@ -186,7 +186,8 @@ impl ClusterState {
         Ok(())
     }
 
-    /// What the storage has not heard yet; only the leader tells (spec 03 §A3).
+    /// What the storage has not heard yet; only the leader tells (spec 03 §A3), or everyone while
+    /// there is none.
     fn change_list(
         &mut self,
         session: &mut Session,
@@ -194,20 +195,20 @@ impl ClusterState {
         id: StorageId,
     ) -> ChangeList {
         let mut list = ChangeList::default();
-        if !self.leadership.is_me {
+        if !self.tells_changes() {
             return list;
         }
-        if session.seen_leader_changes != self.leadership.changes {
+        if self.leadership.is_me && session.seen_leader_changes != self.leadership.changes {
             session.seen_leader_changes = self.leadership.changes;
             list.leader = Some(self.leader_brief());
         }
-        let peer = &session.peer_text;
+        let (peer, is_leader) = (&session.peer_text, self.leadership.is_me);
         let Some(group) = self.group_mut(name) else { return list };
         let (changes, trunk_changes) = (group.changes, group.trunk_changes);
         let trunk = group.trunk_server.and_then(|id| group.storage(id.as_bytes()));
         let trunk = trunk.map(|storage| storage.brief(peer));
         let Some(storage) = group.storage_mut(id.as_bytes()) else { return list };
-        if storage.seen_trunk_changes != trunk_changes {
+        if is_leader && storage.seen_trunk_changes != trunk_changes {
             storage.seen_trunk_changes = trunk_changes;
             list.trunk = Some(trunk.unwrap_or(NOBODY));
         }

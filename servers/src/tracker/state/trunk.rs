@@ -5,6 +5,7 @@ use super::model::{Group, Storage};
 use super::{ClusterState, Outcome, decode};
 use crate::tracker::config::secs;
 use bytes::BytesMut;
+use fdfs_core::protocol::cluster::GroupStorage;
 use fdfs_core::protocol::tracker::{GroupMember, TrunkServer};
 use fdfs_core::protocol::{Group as GroupName, Status, StorageId, StorageStatus};
 use fdfs_core::wire::Wire;
@@ -117,12 +118,12 @@ impl ClusterState {
         Ok(switch(group, *best.0))
     }
 
-    /// Makes the chosen one the trunk server, unless things have changed meanwhile.
-    pub fn trunk_chosen(&mut self, chosen: &TrunkSwitch) -> Outcome {
+    /// Whether the chosen one may become the trunk server, or things have changed meanwhile.
+    pub fn trunk_chosen(&self, chosen: &TrunkSwitch) -> Outcome {
         if !self.chooses_trunk_servers() {
             return Err(Status::EOPNOTSUPP);
         }
-        let group = self.group_mut(&chosen.group).ok_or(Status::ENOENT)?;
+        let group = self.group(&chosen.group).ok_or(Status::ENOENT)?;
         let id = chosen.to.id;
         let storage = group.storage(id.as_bytes()).ok_or(Status::ENOENT)?;
         if storage.status != StorageStatus::ACTIVE {
@@ -131,47 +132,60 @@ impl ClusterState {
         if current(group).is_some_and(|current| current.id != id) {
             return Err(Status::EEXIST);
         }
-        if group.trunk_server != Some(id) {
-            tracing::info!(group = %group.name, to = %id, "new trunk server");
-            group.set_trunk_server(Some(id));
-            group.last_trunk_server = id;
-            self.leadership.trunk_changes += 1;
-            self.effects.groups = true;
-        }
         Ok(())
     }
 
-    /// Gives up trunk servers that have been silent too long. Loading the free slots takes a
-    /// storage a while after its start, so it is given more time then.
-    pub(super) fn drop_silent_trunk_servers(&mut self, now: i64) {
-        if !self.chooses_trunk_servers() {
+    /// The trunk server of a group was decided; an empty id stands for none.
+    pub fn trunk_decided(&mut self, decision: &GroupStorage) {
+        let id = Some(decision.id).filter(|id| !id.is_empty());
+        let Some(group) = self.group_mut(&decision.group) else { return };
+        if group.trunk_server == id {
             return;
+        }
+        match id {
+            Some(id) => {
+                tracing::info!(group = %group.name, to = %id, "new trunk server");
+                group.last_trunk_server = id;
+            }
+            None => group.trunk_retry_at = 0,
+        }
+        group.set_trunk_server(id);
+        self.leadership.trunk_changes += 1;
+        self.effects.groups = true;
+    }
+
+    /// Groups whose trunk server has been silent too long, as decisions to have none. Loading the
+    /// free slots takes a storage a while after its start, so it is given more time then.
+    pub fn silent_trunk_servers(&self, now: i64) -> Vec<GroupStorage> {
+        if !self.chooses_trunk_servers() {
+            return Vec::new();
         }
         let interval = secs(self.config.check_active_interval);
         let params = self.params();
         let grace = if params.trunk_init_check_occupying { 5 } else { 3 };
         let grace = if params.trunk_init_reload_from_binlog { 2 * grace } else { grace };
-        let up_time = self.up_time;
-        let mut dropped = false;
-        for group in &mut self.groups {
-            let Some(id) = group.trunk_server else { continue };
-            let silent = group.storage(id.as_bytes()).is_none_or(|storage| {
+        let is_silent = |group: &&Group| {
+            let Some(id) = group.trunk_server else { return false };
+            group.storage(id.as_bytes()).is_none_or(|storage| {
                 let is_starting = now - storage.up_time < 10 * interval;
                 let patience = interval * if is_starting { grace } else { 2 };
                 // What was heard before this tracker started says nothing about silence.
-                now - storage.stats.last_heart_beat_time.max(up_time) > patience
-            });
-            if silent {
-                tracing::warn!(group = %group.name, was = %id, "the trunk server is silent");
-                group.set_trunk_server(None);
-                group.trunk_retry_at = 0;
-                dropped = true;
-            }
-        }
-        if dropped {
-            self.leadership.trunk_changes += 1;
-            self.effects.groups = true;
-        }
+                now - storage.stats.last_heart_beat_time.max(self.up_time) > patience
+            })
+        };
+        let silent = self.groups.iter().filter(is_silent).map(|group| {
+            tracing::warn!(group = %group.name, was = ?group.trunk_server,
+                "the trunk server is silent");
+            GroupStorage { group: group.name, id: StorageId::EMPTY }
+        });
+        silent.collect()
+    }
+
+    /// The trunk servers that are known here, as decisions.
+    pub fn trunk_servers(&self) -> Vec<GroupStorage> {
+        let known = self.groups.iter();
+        let known = known.filter_map(|group| Some((group.name, group.trunk_server?)));
+        known.map(|(group, id)| GroupStorage { group, id }).collect()
     }
 
     /// What must be asked before [`ClusterState::apply`] can answer this `SET_TRUNK_SERVER`.
@@ -215,10 +229,8 @@ impl ClusterState {
                 if !storage.rw.writes() {
                     return Err(Status::EACCES);
                 }
-                let to = candidate(storage).ok_or(Status::EINVAL)?;
-                let chosen = switch(group, to);
-                self.trunk_chosen(&chosen)?;
-                to.id
+                // A storage with an address would have been chosen by now.
+                return Err(Status::EINVAL);
             }
         };
         TrunkServer(id).write(out);

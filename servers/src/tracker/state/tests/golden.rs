@@ -2,6 +2,7 @@
 //! exempt: the recordings hold none that only the original's own process could know.
 
 use super::*;
+use fdfs_core::protocol::cluster::GroupStorage;
 use std::collections::HashMap;
 
 /// A recording and what it does not say itself.
@@ -45,6 +46,8 @@ fn replay(recording: &Recording, change: impl FnOnce(&mut TrackerConfig)) -> (us
                 let sizes = vec![Some(0); poll.candidates.len()];
                 let switch = cluster.state.trunk_polled(&poll, &sizes).unwrap();
                 cluster.state.trunk_chosen(&switch).unwrap();
+                let decision = GroupStorage { group: switch.group, id: switch.to.id };
+                cluster.state.trunk_decided(&decision);
             }
         }
         if kind == "req" {

@@ -1,8 +1,9 @@
 //! Choosing trunk servers (spec 03 §B6, 01 §7.8), and room in trunk files.
 
 use super::*;
-use crate::tracker::state::trunk::TrunkStep;
-use fdfs_core::protocol::tracker::GroupMember;
+use crate::tracker::state::trunk::{TrunkStep, TrunkSwitch};
+use fdfs_core::protocol::cluster::GroupStorage;
+use fdfs_core::protocol::tracker::{GroupMember, TrunkServer};
 
 fn leading() -> Cluster {
     let mut cluster = Cluster::new(|c| {
@@ -10,7 +11,7 @@ fn leading() -> Cluster {
         c.store_server = StoreServer::First;
     });
     cluster = cluster.with_storages("group1", 2, 3);
-    cluster.state.tick(NOW);
+    cluster.tick(NOW);
     cluster
 }
 
@@ -18,13 +19,32 @@ impl Cluster {
     fn elect(&mut self, sizes: &[Option<i64>]) -> Result<String, Status> {
         let poll = self.state.trunk_polls(self.now).pop().ok_or(Status::ENOENT)?;
         let switch = self.state.trunk_polled(&poll, sizes)?;
-        self.state.trunk_chosen(&switch)?;
+        self.install(&switch)?;
         Ok(switch.to.id.to_string())
+    }
+
+    /// What the service does with a choice.
+    fn install(&mut self, switch: &TrunkSwitch) -> Result<(), Status> {
+        self.state.trunk_chosen(switch)?;
+        self.state.trunk_decided(&GroupStorage { group: switch.group, id: switch.to.id });
+        Ok(())
+    }
+
+    /// A tick, and what the service does in it.
+    fn tick(&mut self, now: i64) {
+        self.state.tick(now);
+        for decision in self.state.silent_trunk_servers(now) {
+            self.state.trunk_decided(&decision);
+        }
     }
 
     fn want(&mut self, id: &str) -> Result<BytesMut, Status> {
         let group = "group1".try_into().unwrap();
         let wish = GroupMember { group, id: id.try_into().unwrap() };
+        if let Some(TrunkStep::Switch(switch)) = self.state.before_set_trunk_server(&wish.encode()) {
+            self.install(&switch)?;
+            return Ok(TrunkServer(switch.to.id).encode());
+        }
         self.call(0, Command::SET_TRUNK_SERVER, wish)
     }
 }
@@ -68,10 +88,10 @@ fn a_silent_trunk_server_is_replaced_after_its_grace() {
     let mut cluster = leading();
     cluster.elect(&[Some(0); 3]).unwrap();
     // 300 s while it is starting: it has joined at NOW.
-    cluster.state.tick(NOW + 300);
+    cluster.tick(NOW + 300);
     assert!(cluster.state.groups()[0].trunk_server.is_some());
     cluster.now = NOW + 301;
-    cluster.state.tick(cluster.now);
+    cluster.tick(cluster.now);
     assert!(cluster.state.groups()[0].trunk_server.is_none());
     cluster.beat(1);
     cluster.beat(2);
@@ -79,17 +99,17 @@ fn a_silent_trunk_server_is_replaced_after_its_grace() {
     let switch = cluster.state.trunk_polled(&poll, &[Some(3), Some(3)]).unwrap();
     assert_eq!(switch.to.id.to_string(), "10.77.0.3");
     assert!(switch.must_forget_marks, "10.77.0.2 wrote the binlog since");
-    cluster.state.trunk_chosen(&switch).unwrap();
+    cluster.install(&switch).unwrap();
     // In office for long, 200 s are enough.
     for later in [2000, 2200] {
         cluster.now = NOW + later;
         if later == 2000 {
             cluster.beat(1);
         }
-        cluster.state.tick(cluster.now);
+        cluster.tick(cluster.now);
         assert!(cluster.state.groups()[0].trunk_server.is_some());
     }
-    cluster.state.tick(NOW + 2201);
+    cluster.tick(NOW + 2201);
     assert!(cluster.state.groups()[0].trunk_server.is_none());
 }
 
@@ -205,9 +225,9 @@ fn after_a_restart_the_trunk_server_has_time_to_come_back() {
     let other = after.connect("10.77.0.3");
     after.join(other, "group1", |join| join.init_flag = 0).unwrap();
     after.now = NOW + 200;
-    after.state.tick(after.now);
+    after.tick(after.now);
     assert!(after.state.groups()[0].trunk_server.is_some());
     assert!(after.beat(other).trunk.is_some(), "the others hear of it again");
-    after.state.tick(NOW + 201);
+    after.tick(NOW + 201);
     assert!(after.state.groups()[0].trunk_server.is_none());
 }
