@@ -27,9 +27,7 @@ const MESSAGE_TYPES: [(u8, MessageType); 12] = [
 const MEMBERS_MAX: usize = 2 * TRACKERS_MAX;
 
 pub(super) fn conf_state(voters: &[u64]) -> ConfState {
-    let mut conf = ConfState::default();
-    conf.voters = voters.to_vec();
-    conf
+    ConfState { voters: voters.to_vec(), ..ConfState::default() }
 }
 
 pub(super) fn entry_to_wire(entry: &Entry) -> WireEntry {
@@ -79,9 +77,10 @@ pub(super) fn to_wire(message: &Message) -> Option<WireMessage> {
 /// to name each member once.
 fn is_sound(wire: &WireMessage) -> bool {
     let voters = &wire.snapshot.voters.0;
-    let unique = voters.iter().enumerate().all(|(at, id)| {
-        *id > 0 && voters.iter().take(at).all(|before| before != id)
-    });
+    let unique = voters
+        .iter()
+        .enumerate()
+        .all(|(at, id)| *id > 0 && voters.iter().take(at).all(|before| before != id));
     let in_order = wire.entries.0.iter().zip(1u64..).all(|(entry, place)| {
         wire.index.checked_add(place) == Some(entry.index) && entry.term <= wire.term
     });

@@ -92,8 +92,7 @@ pub(super) struct Consensus {
 
 /// A change of the members, as its entry carries it.
 fn conf_change(id: MemberId, joins: bool) -> (Vec<u8>, ConfChange) {
-    let mut change = ConfChange::default();
-    change.node_id = id;
+    let mut change = ConfChange { node_id: id, ..ConfChange::default() };
     change.set_change_type(match joins {
         true => ConfChangeType::AddNode,
         false => ConfChangeType::RemoveNode,

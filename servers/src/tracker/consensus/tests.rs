@@ -92,8 +92,8 @@ impl Lab {
             }
             for message in step.send {
                 let to = self.ids.iter().position(|id| *id == message.to).unwrap();
-                let lost = self.sides[at] != self.sides[to]
-                    || self.lots.below(100) < self.loss_percent;
+                let lost =
+                    self.sides[at] != self.sides[to] || self.lots.below(100) < self.loss_percent;
                 // As it would cross the network.
                 let message = Message::decode(&message.encode()).unwrap();
                 if let Some(member) = self.members[to].as_mut().filter(|_| !lost) {
@@ -229,7 +229,7 @@ fn a_newcomer_is_brought_in_and_catches_up_on_a_folded_log() {
 }
 
 #[test]
-fn nonsense_from_the_network_is_dropped() {
+fn what_comes_from_the_network_is_taken_apart_within_bounds() {
     let mut lab = Lab::new(3, 5);
     lab.run(CALM_TICKS);
     let mut lots = Lots(77);
@@ -251,7 +251,7 @@ fn nonsense_from_the_network_is_dropped() {
 
 #[test]
 fn whatever_is_lost_cut_or_killed_there_is_one_leader_a_term_and_one_history() {
-    for seed in 1..=200 {
+    for seed in 1..=100 {
         let count = 2 + seed % 4;
         let mut lab = Lab::new(count, seed);
         let mut number = 0;

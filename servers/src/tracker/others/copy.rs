@@ -83,7 +83,11 @@ async fn copy_from_best(shared: &Shared, others: &[TrackerAddr]) -> Result<bool>
     if !knows_nothing && rank(&status) <= rank(&own) {
         return Ok(false);
     }
-    conn.call::<()>(Command::GET_SYS_FILES_START, &()).await?;
+    match conn.call::<()>(Command::GET_SYS_FILES_START, &()).await {
+        // It has lost its last group since.
+        Err(error) if error.status() == Some(Status::ENOENT) => return Ok(false),
+        begun => begun?,
+    }
     let mut files: [Vec<u8>; 4] = Default::default();
     for (index, file) in (0u8..).zip(&mut files) {
         *file = fetch(&mut conn, index).await?;

@@ -109,6 +109,11 @@ impl Link {
         let mut greeted = self.greet(&mut conn).await?;
         let (mut joined, mut beat) = (false, interval(BEAT));
         loop {
+            // Status 22 ends a connection: some servers close it then.
+            if !conn.is_clean() {
+                conn = connect(&self.shared, &self.addr).await?;
+                joined = false;
+            }
             tokio::select! {
                 message = self.outbox.recv() => {
                     let Some(message) = message else { return Ok(()) };

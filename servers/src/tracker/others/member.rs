@@ -107,11 +107,18 @@ async fn take_part(shared: Arc<Shared>, inbox: Arc<Mutex<Inbox>>) -> io::Result<
     }
 }
 
+/// A decision proposed here, and who waits for it.
+struct Proposal {
+    /// In the log.
+    place: u64,
+    decision: GroupStorage,
+    answer: oneshot::Sender<Result<(), Status>>,
+}
+
 struct Member {
     shared: Arc<Shared>,
     consensus: Consensus,
-    /// Decisions proposed here, by their place in the log.
-    waiting: Vec<(u64, GroupStorage, oneshot::Sender<Result<(), Status>>)>,
+    waiting: Vec<Proposal>,
     /// Members that no storage names, and for how many reviews.
     unnamed: HashMap<MemberId, u32>,
     ticks: u32,
@@ -152,7 +159,7 @@ impl Member {
         let refused = match self.consensus.is_leader() && self.waiting.len() < WAITING_MAX {
             true => match self.consensus.propose(&decision) {
                 Ok(place) => {
-                    self.waiting.push((place, decision, answer));
+                    self.waiting.push(Proposal { place, decision, answer });
                     return;
                 }
                 Err(_) => Status::EBUSY,
@@ -202,9 +209,8 @@ impl Member {
         }
         let members = self.consensus.members().to_vec();
         let known = self.shared.others.known();
-        let is_ours = |other: &&super::Other| {
-            matches!(other.kind, Kind::Ours { .. }) && other.is_heard()
-        };
+        let is_ours =
+            |other: &&super::Other| matches!(other.kind, Kind::Ours { .. }) && other.is_heard();
         let named: Vec<MemberId> = list.iter().map(member_id).collect();
         let came = known.iter().filter(is_ours).map(|other| other.id);
         let came = came.into_iter().find(|id| !members.contains(id) && named.contains(id));
@@ -240,14 +246,14 @@ impl Member {
         for (place, decision) in &step.decided {
             self.shared.lock().trunk_decided(decision);
             self.shared.changed.notify_one();
-            for (_, wanted, answer) in self.waiting.extract_if(.., |(at, ..)| at == place) {
-                let outcome = if wanted == *decision { Ok(()) } else { Err(Status::EAGAIN) };
-                let _ = answer.send(outcome);
+            for proposal in self.waiting.extract_if(.., |proposal| proposal.place == *place) {
+                let is_it = proposal.decision == *decision;
+                let _ = proposal.answer.send(if is_it { Ok(()) } else { Err(Status::EAGAIN) });
             }
         }
         if !self.consensus.is_leader() {
-            for (_, _, answer) in self.waiting.drain(..) {
-                let _ = answer.send(Err(Status::EAGAIN));
+            for proposal in self.waiting.drain(..) {
+                let _ = proposal.answer.send(Err(Status::EAGAIN));
             }
         }
     }
@@ -268,9 +274,7 @@ impl Member {
 
     fn follow(&self, me: &TrackerAddr, list: &[TrackerAddr]) {
         let leader = match self.consensus.leader() {
-            Some(id) if id == self.consensus.id() => {
-                self.consensus.is_leader().then(|| me.clone())
-            }
+            Some(id) if id == self.consensus.id() => self.consensus.is_leader().then(|| me.clone()),
             Some(id) => list.iter().find(|tracker| member_id(tracker) == id).cloned(),
             None => None,
         };
@@ -288,12 +292,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("memory");
         assert_eq!(load(&path).unwrap(), None);
-        let base = Snapshot {
-            index: 1,
-            term: 1,
-            voters: Listed(vec![1, 2]),
-            data: Blob::default(),
-        };
+        let base =
+            Snapshot { index: 1, term: 1, voters: Listed(vec![1, 2]), data: Blob::default() };
         let memory = Memory { term: 5, vote: 2, commit: 1, base, entries: Listed(Vec::new()) };
         save(&path, &memory).unwrap();
         assert_eq!(load(&path).unwrap(), Some(memory));

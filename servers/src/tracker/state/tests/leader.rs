@@ -161,3 +161,82 @@ fn state_files_are_copied_by_one_tracker_at_a_time() {
     let session = empty.connect("10.77.0.5");
     assert_eq!(empty.call(session, Command::GET_SYS_FILES_START, ()), Err(Status::ENOENT));
 }
+
+#[test]
+fn by_consensus_nobody_is_announced() {
+    let mut cluster = two_trackers();
+    cluster.state.agree_by_consensus(true);
+    let (notify, reselect) = (Command::NOTIFY_NEXT_LEADER, Command::NOTIFY_RESELECT_LEADER);
+    assert_eq!(cluster.call(0, notify, addr(OTHER)), Err(Status::EINVAL));
+    assert_eq!(cluster.call(0, reselect, ()), Err(Status::EOPNOTSUPP));
+    let (me, list) = cluster.state.several_trackers().unwrap();
+    assert_eq!((me.to_string().as_str(), list.len()), ("10.77.0.1:22122", 2));
+    cluster.state.follow(Some(me.clone()));
+    assert!(cluster.state.is_leader());
+    cluster.call(0, reselect, ()).unwrap();
+    assert!(cluster.state.is_leader(), "a majority has chosen it");
+    cluster.state.agree_by_consensus(false);
+    assert!(!cluster.state.is_leader(), "with the rule goes the leader");
+    cluster.announce(OTHER);
+    cluster.state.lose_leader(&me);
+    assert!(cluster.leader().is_ok(), "another one was lost");
+    cluster.state.lose_leader(&OTHER.parse().unwrap());
+    assert!(cluster.leader().is_err());
+}
+
+#[test]
+fn without_a_leader_everyone_tells_of_the_group_after_a_while() {
+    let mut cluster = two_trackers();
+    cluster.state.tick(NOW);
+    assert_eq!(cluster.beat(0), ChangeList::default());
+    cluster.state.tick(NOW + 9);
+    assert_eq!(cluster.beat(0), ChangeList::default());
+    cluster.state.tick(NOW + 10);
+    let told = cluster.beat(0);
+    assert_eq!(told.servers.unwrap().len(), 1);
+    assert_eq!((told.leader, told.trunk), (None, None), "that is for a leader to tell");
+    cluster.announce(OTHER);
+    cluster.state.tick(NOW + 11);
+    cluster.state.groups[0].changes += 1;
+    assert_eq!(cluster.beat(0), ChangeList::default());
+}
+
+#[test]
+fn a_follower_copies_the_leaders_trunk_servers() {
+    let mut cluster = two_trackers();
+    cluster.announce(OTHER);
+    let told = |id: &str| {
+        let group = "group1".try_into().unwrap();
+        vec![GroupStorage { group, id: id.try_into().unwrap() }]
+    };
+    let known = |cluster: &Cluster| {
+        let group = &cluster.state.groups()[0];
+        (group.trunk_server.map(|id| id.to_string()), group.last_trunk_server.to_string())
+    };
+    cluster.state.copy_trunk_servers(&told("10.77.0.2"));
+    assert!(cluster.state.take_effects().groups, "saved");
+    assert_eq!(known(&cluster), (Some("10.77.0.2".into()), "10.77.0.2".into()));
+    cluster.state.copy_trunk_servers(&told("10.9.9.9"));
+    assert_eq!(known(&cluster), (None, "10.9.9.9".into()), "it is not known here yet");
+    cluster.state.copy_trunk_servers(&told(""));
+    assert_eq!(known(&cluster), (None, String::new()));
+}
+
+#[test]
+fn others_are_asked_by_who_knows_nothing_or_was_away_for_long() {
+    let mut fresh = Cluster::new(|_| {});
+    assert!(fresh.state.may_know_too_little(600));
+    fresh.state.asked_others(false);
+    assert!(fresh.state.may_know_too_little(600), "they may know something later");
+    fresh.state.asked_others(true);
+    assert!(!fresh.state.may_know_too_little(600));
+    let mut cluster = two_trackers();
+    assert!(!cluster.state.may_know_too_little(600));
+    for (away, asks) in [(600, false), (601, true)] {
+        let groups = cluster.state.groups().to_vec();
+        cluster.state.restore(groups, Vec::new(), NOW - away);
+        assert_eq!(cluster.state.may_know_too_little(600), asks, "{away}");
+    }
+    cluster.state.asked_others(false);
+    assert!(!cluster.state.may_know_too_little(600), "once is enough");
+}

@@ -41,7 +41,8 @@ impl Cluster {
     fn want(&mut self, id: &str) -> Result<BytesMut, Status> {
         let group = "group1".try_into().unwrap();
         let wish = GroupMember { group, id: id.try_into().unwrap() };
-        if let Some(TrunkStep::Switch(switch)) = self.state.before_set_trunk_server(&wish.encode()) {
+        if let Some(TrunkStep::Switch(switch)) = self.state.before_set_trunk_server(&wish.encode())
+        {
             self.install(&switch)?;
             return Ok(TrunkServer(switch.to.id).encode());
         }
