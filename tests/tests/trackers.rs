@@ -327,7 +327,8 @@ fn answer(command: Command, leads: bool) -> Vec<u8> {
     };
     match command {
         Command::TRACKER_STATUS => reply(Status::OK, &status.encode()),
-        Command::NOTIFY_NEXT_LEADER
+        Command::ACTIVE_TEST
+        | Command::NOTIFY_NEXT_LEADER
         | Command::COMMIT_NEXT_LEADER
         | Command::TRACKER_JOIN_LEADER
         | Command::PING_LEADER => reply(Status::OK, &[]),

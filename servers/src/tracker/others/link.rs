@@ -109,9 +109,11 @@ impl Link {
         let mut greeted = self.greet(&mut conn).await?;
         let (mut joined, mut beat) = (false, interval(BEAT));
         loop {
-            // Status 22 ends a connection: some servers close it then.
+            // Status 22 ends a connection: some servers close it then. An original lets a new one
+            // idle only once it has carried a request (spec 03 §0.9).
             if !conn.is_clean() {
                 conn = connect(&self.shared, &self.addr).await?;
+                call::<()>(&mut conn, Command::ACTIVE_TEST, &()).await?;
                 joined = false;
             }
             tokio::select! {
