@@ -4,7 +4,9 @@
 pub mod bench;
 pub mod daemons;
 pub mod engine;
+pub mod group;
 pub mod raw;
 pub mod requests;
 pub mod scenarios;
 pub mod stage;
+pub mod trees;
