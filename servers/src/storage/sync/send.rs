@@ -45,6 +45,9 @@ fn local(name: &Name, status: Status) -> Error {
 
 impl PeerConn {
     pub(super) fn new(conn: Conn, engine: Arc<Engine>) -> Self {
+        if let Err(error) = conn.drop_unsent_on_close() {
+            tracing::warn!(%error, "a peer may get changes late after its line was cut");
+        }
         Self { conn, engine, exists_there: false, buffer: Vec::new() }
     }
 
