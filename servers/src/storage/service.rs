@@ -158,7 +158,7 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
         }
         Command::DELETE_FILE => {
             let name = attempt!(file_name(engine, conn));
-            let done = change_file(engine, name, Pace::Short, delete::delete).await;
+            let done = delete_file(engine, name).await;
             counted(engine, Op::DeleteCount, done).map(|()| empty())
         }
         Command::SET_METADATA => {
@@ -272,6 +272,20 @@ async fn change_file<T: Send + 'static>(
     let work = move |engine: &Engine, name: &Name| work(engine, name).map(|made| (made, guard));
     let (made, _held_to_the_end) = on_lane(engine, name, pace, work).await?;
     commit(engine, lane, Ok(made)).await
+}
+
+/// Records a deletion and makes it while nobody else changes the file, or sends it to a peer.
+async fn delete_file(engine: &Arc<Engine>, name: Name) -> Done<()> {
+    let (name, lane) = resolve(engine, &name)?;
+    let guard = engine.locks.lock(name).await;
+    let for_work = engine.clone();
+    let begun = lane.run(move || (delete::begin(&for_work, &name), guard));
+    let (begun, guard) = begun.await;
+    let has_metadata = commit(engine, lane, begun).await?;
+    let for_work = engine.clone();
+    let removing = lane.run(move || (delete::remove(&for_work, &name, has_metadata), guard));
+    let (removed, _held_to_the_end) = removing.await;
+    removed
 }
 
 /// Keeps the figures of free space fresh, which uploads are accepted by. Nobody waits for it: a

@@ -10,7 +10,7 @@ pub(super) mod batch;
 pub(super) mod mark;
 pub(super) mod path_binlog;
 pub(super) mod peer;
-pub(super) mod reader;
+pub(in crate::storage) mod reader;
 mod receive;
 mod send;
 pub(super) mod service;
@@ -19,6 +19,9 @@ use fdfs_core::protocol::{GROUP_STORAGES_MAX, StorageId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// Ending of the names of metadata files.
+pub(in crate::storage) const METADATA_SUFFIX: &[u8] = b"-m";
 
 /// Up to which time the changes of each source have arrived, until the trackers are told.
 #[derive(Debug, Default)]
