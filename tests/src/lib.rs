@@ -5,6 +5,8 @@ pub mod bench;
 pub mod daemons;
 pub mod engine;
 pub mod group;
+pub mod lan;
+pub mod members;
 pub mod raw;
 pub mod requests;
 pub mod scenarios;
