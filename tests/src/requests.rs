@@ -8,7 +8,9 @@
 )]
 
 use crate::raw::{Answer, Raw};
-use fdfs_core::protocol::storage::{Download, FileRef, Items, SetMetadata, StoredAs, Upload};
+use fdfs_core::protocol::storage::{
+    CreateLink, Download, FileRef, Items, SetMetadata, StoredAs, Upload,
+};
 use fdfs_core::protocol::{Command, Status};
 use fdfs_core::wire::{Rest, Wire};
 
@@ -61,4 +63,16 @@ pub fn set_metadata(raw: &mut Raw, name: &str, flag: u8, items: &[u8]) -> Answer
     let items = Items(Rest(items.to_vec()));
     let request = SetMetadata { name: name.try_into().unwrap(), items, flag, group };
     raw.call_with(Command::SET_METADATA, &request, &[])
+}
+
+/// Asks for a link with a fresh name.
+pub fn link_to(source: &str) -> CreateLink {
+    CreateLink {
+        master: "".try_into().unwrap(),
+        source: source.try_into().unwrap(),
+        signature: "s".try_into().unwrap(),
+        group: "group1".try_into().unwrap(),
+        prefix: "".try_into().unwrap(),
+        ext: "txt".try_into().unwrap(),
+    }
 }

@@ -1,91 +1,13 @@
 //! Storages of a group send each other what clients changed.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use fdfs_core::client::{Client, ClientOptions, Metadata, Range, UploadOptions};
-use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
+use fdfs_core::client::{Metadata, Range, UploadOptions};
+use fdfs_tests::group::Group;
 use fdfs_tests::scenarios::bytes;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Longest wait for members to become equal.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Files, links and content below a store path.
-fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![dir.join("data")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(dir).unwrap().to_owned();
-            let in_store = name.components().count() == 4;
-            // What was there a moment ago may have got its final name since.
-            let Ok(meta) = path.symlink_metadata() else { continue };
-            if meta.is_dir() {
-                folders.push(path);
-            } else if meta.is_symlink() {
-                let target = std::fs::read_link(&path).unwrap();
-                found.insert(name, target.file_name().unwrap().as_encoded_bytes().to_vec());
-            } else if in_store && !name.starts_with("data/sync") {
-                let Ok(content) = std::fs::read(&path) else { continue };
-                found.insert(name, content);
-            }
-        }
-    }
-    found
-}
-
-struct Group {
-    runtime: tokio::runtime::Runtime,
-    dir: tempfile::TempDir,
-    cluster: Option<EmbeddedCluster>,
-}
-
-impl Group {
-    fn new(storages: u8) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let mut options = EmbeddedOptions::new(dir.path());
-        options.groups = vec![("group1".into(), storages)];
-        let cluster = runtime.block_on(EmbeddedCluster::start(options)).unwrap();
-        Self { runtime, dir, cluster: Some(cluster) }
-    }
-
-    fn client(&self) -> Client {
-        let tracker = self.cluster.as_ref().unwrap().tracker_addr().to_string();
-        ClientOptions::new([tracker]).unwrap().connect()
-    }
-
-    fn wait_active(&self) {
-        let storages = self.cluster.as_ref().unwrap().storages();
-        self.runtime.block_on(async {
-            for storage in storages {
-                tokio::time::timeout(PATIENCE, storage.wait_active()).await.unwrap();
-            }
-        });
-    }
-
-    /// Waits until all members hold the same, and gives it.
-    fn settle(&self, storages: u8) -> BTreeMap<PathBuf, Vec<u8>> {
-        let began = Instant::now();
-        loop {
-            let trees: Vec<_> = (1..=storages)
-                .map(|at| tree(&self.dir.path().join(format!("storage{at}"))))
-                .collect();
-            if trees.iter().all(|tree| Some(tree) == trees.first()) {
-                return trees.into_iter().next().unwrap();
-            }
-            let names: Vec<Vec<_>> = trees.iter().map(|tree| tree.keys().collect()).collect();
-            assert!(began.elapsed() < PATIENCE, "still different: {names:#?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
 
 #[test]
 fn every_change_reaches_every_member() {
-    let group = Group::new(3);
+    let group = Group::start(3);
     group.wait_active();
     let client = group.client();
     let (kept, gone) = group.runtime.block_on(async {
@@ -116,7 +38,7 @@ fn every_change_reaches_every_member() {
         client.delete(&gone, false).await.unwrap();
         (kept, gone)
     });
-    let files = group.settle(3);
+    let files = group.settle();
     let named = |id: &fdfs_core::file_id::FileId| {
         files.keys().any(|path| id.path().ends_with(&*path.file_name().unwrap().to_string_lossy()))
     };
@@ -126,13 +48,13 @@ fn every_change_reaches_every_member() {
         for id in &kept {
             assert!(client.download(id, Range::default()).await.is_ok());
         }
-        group.cluster.unwrap().shutdown().await.unwrap();
     });
+    group.shutdown();
 }
 
 #[test]
 fn a_member_that_comes_back_gets_what_it_missed() {
-    let mut group = Group::new(2);
+    let mut group = Group::start(2);
     group.wait_active();
     let client = group.client();
     let upload = |count: usize| {
@@ -143,16 +65,10 @@ fn a_member_that_comes_back_gets_what_it_missed() {
         });
     };
     upload(50);
-    let before = group.settle(2).len();
+    let before = group.settle().len();
     assert_eq!(before, 50);
     upload(50);
     // Ended in order, or not at all: what is on its way is sent again.
-    let cluster = group.cluster.take().unwrap();
-    group.runtime.block_on(cluster.shutdown()).unwrap();
-    let mut options = EmbeddedOptions::new(group.dir.path());
-    options.groups = vec![("group1".into(), 2)];
-    let started = EmbeddedCluster::start(options);
-    let started = group.runtime.block_on(async { tokio::time::timeout(PATIENCE, started).await });
-    group.cluster = Some(started.expect("the cluster starts again").unwrap());
-    assert_eq!(group.settle(2).len(), 100);
+    group.restart();
+    assert_eq!(group.settle().len(), 100);
 }

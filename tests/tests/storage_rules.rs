@@ -10,14 +10,14 @@
 
 use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::cluster::SyncFile;
-use fdfs_core::protocol::storage::{Append, CreateLink, Modify, Upload, UploadSlave};
+use fdfs_core::protocol::storage::{Append, Modify, Upload, UploadSlave};
 use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::Wire;
 use fdfs_servers::storage::config::StorePathConfig;
 use fdfs_tests::engine::EngineLab;
 use fdfs_tests::raw::{Answer, Raw};
 use fdfs_tests::requests::{
-    bytes, download, file, range, refused, set_metadata, stored, upload, upload_head,
+    bytes, download, file, link_to, range, refused, set_metadata, stored, upload, upload_head,
 };
 use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
@@ -197,17 +197,6 @@ fn slave(master: &str, prefix: &str, ext: &str, len: usize) -> UploadSlave {
     }
 }
 
-fn link_to(source: &str) -> CreateLink {
-    CreateLink {
-        master: Name::default(),
-        source: source.try_into().unwrap(),
-        signature: "s".try_into().unwrap(),
-        group: "group1".try_into().unwrap(),
-        prefix: "".try_into().unwrap(),
-        ext: "txt".try_into().unwrap(),
-    }
-}
-
 #[test]
 fn linked_slaves_are_recorded_rightly_and_go_with_their_content() {
     let lab = EngineLab::new(5, "store_slave_file_use_link=1\n", |_| {});
@@ -313,7 +302,7 @@ fn commands_of_trunk_files_are_declined_and_the_connection_goes_on() {
     const IN_TRUNK: &str = "M00/01/01/oYYBAGsAwP2IDQ-QAAAAC09fjYEAAAAAQAAAAAAAAEA231.txt";
     let lab = lab();
     let mut raw = lab.connect();
-    for command in 26..=33 {
+    for command in 27..=33 {
         let body = [&8i64.to_be_bytes()[..], &[0; 60]].concat();
         assert_eq!(raw.call(Command(command), &body), refused(Status::EOPNOTSUPP), "{command}");
     }

@@ -1,7 +1,7 @@
 //! The command line of fdfs.
 
 use clap::{Parser, Subcommand};
-use fdfs_servers::tools::demo;
+use fdfs_servers::tools::{demo, verify};
 use std::process::ExitCode;
 
 /// A FastDFS cluster: servers, clients and tools
@@ -16,6 +16,8 @@ struct Args {
 enum Command {
     /// Start a whole cluster, upload files, download and compare them
     Demo(demo::Options),
+    /// Compare the members of a group
+    Verify(verify::Options),
 }
 
 #[tokio::main]
@@ -24,8 +26,11 @@ async fn main() -> ExitCode {
         .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
         .init();
-    let Args { command: Command::Demo(options) } = Args::parse();
-    match demo::run(options).await {
+    let done = match Args::parse().command {
+        Command::Demo(options) => demo::run(options).await,
+        Command::Verify(options) => return verify::run(options).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fdfs: {error}");

@@ -10,7 +10,7 @@ use super::orphans::{RunningMark, Suspects, check};
 use super::spare::Spare;
 use super::sync::mark::follow_port;
 use super::sync::peer::{Settings, run_senders};
-use super::{clock::Clock as _, serve};
+use super::{clock::Clock as _, serve, unrecorded};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
 use fdfs_core::file_id::{Source, short_code};
@@ -135,7 +135,12 @@ impl RunningStorage {
         if let Some(suspects) = suspects {
             let engine = self.link.engine.clone();
             self.jobs.spawn(async move {
-                let done = tokio::task::spawn_blocking(move || check(&engine, suspects)).await;
+                // What is damaged is set aside before the rest is recorded.
+                let work = move || {
+                    check(&engine, suspects)?;
+                    unrecorded::add(&engine, suspects)
+                };
+                let done = tokio::task::spawn_blocking(work).await;
                 match done {
                     Ok(Ok(_)) => tracing::info!("checked the files of the last run"),
                     Ok(Err(error)) => tracing::error!(%error, "cannot check the last run's files"),

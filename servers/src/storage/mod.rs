@@ -19,6 +19,7 @@ mod spare;
 pub mod stats;
 mod store;
 mod sync;
+mod unrecorded;
 
 pub use boot::RunningStorage;
 pub use link::StartupError;

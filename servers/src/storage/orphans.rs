@@ -17,13 +17,16 @@ use std::path::{Path, PathBuf};
 const READ_LEN_MAX: u64 = 256 * 1024;
 /// Seconds that the kernel may keep what was written from the disk, with a margin.
 const WRITE_BACK_SECS: i64 = 90;
+/// Another one each time the machine starts.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Directory below `data` for damaged files.
 const QUARANTINE: &str = ".quarantine";
 
 /// Seconds and nanoseconds.
-type Moment = (i64, i64);
+pub(super) type Moment = (i64, i64);
 
-fn modified(meta: &Metadata) -> Moment {
+/// When a file's content changed last.
+pub(super) fn modified(meta: &Metadata) -> Moment {
     (meta.mtime(), meta.mtime_nsec())
 }
 
@@ -32,7 +35,10 @@ fn modified(meta: &Metadata) -> Moment {
 pub(super) struct Suspects {
     from: i64,
     /// The start of this process: later files are its own, and may be half written right now.
-    until: Moment,
+    pub(super) until: Moment,
+    /// Whether the machine is still up since then: the process died, but the kernel has kept all that
+    /// was written.
+    pub(super) same_boot: bool,
 }
 
 impl Suspects {
@@ -56,9 +62,12 @@ impl RunningMark {
             Ok(left) => Some(saved.unwrap_or(left).mtime() - WRITE_BACK_SECS),
             Err(_) => None,
         };
-        fs::write(&mark, std::process::id().to_string())?;
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let last_boot = fs::read_to_string(&mark).unwrap_or_default();
+        let same_boot = !boot.is_empty() && last_boot == boot;
+        fs::write(&mark, boot)?;
         let until = modified(&fs::metadata(&mark)?);
-        Ok((Self(mark), from.map(|from| Suspects { from, until })))
+        Ok((Self(mark), from.map(|from| Suspects { from, until, same_boot })))
     }
 
     /// Removes the mark at a clean stop.
@@ -84,7 +93,7 @@ pub(super) fn check(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
 }
 
 /// Directories of two hex digits that changed since then: adding a file changes its directory.
-fn directories(parent: &Path, since: i64) -> io::Result<Vec<PathBuf>> {
+pub(super) fn directories(parent: &Path, since: i64) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(parent)? {
         let entry = entry?;

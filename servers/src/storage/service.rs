@@ -10,6 +10,7 @@ use super::stats::Op;
 use super::sync;
 use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request};
 use bytes::BytesMut;
+use fdfs_core::protocol::cluster::FetchPathBinlog;
 use fdfs_core::protocol::frame::{FrameError, Header};
 use fdfs_core::protocol::storage::{
     Append, CreateLink, Download, FileRef, Modify, SetMetadata, StoredAs, Truncate, Upload,
@@ -32,6 +33,8 @@ enum Answer {
     Body(BytesMut),
     /// Nothing: the handler has sent it.
     Sent,
+    /// Nothing, and the end of the connection is the end of what the handler has sent.
+    SentLast,
 }
 
 type Handled = Result<Done<Answer>, ConnError>;
@@ -68,6 +71,7 @@ async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError
         };
         match handled {
             Ok(Answer::Sent) => {}
+            Ok(Answer::SentLast) => return Ok(()),
             Ok(Answer::Body(body)) => conn.reply(Status::OK, &body).await?,
             Err(status) => {
                 let command = request.header.command;
@@ -126,6 +130,11 @@ async fn handle(engine: &Arc<Engine>, conn: &mut Conn, request: Request) -> Hand
             let head = attempt!(decode::<Download>(conn));
             download_file(engine, conn, head).await
         }
+        Command::FETCH_ONE_PATH_BINLOG => {
+            let head = attempt!(decode::<FetchPathBinlog>(conn));
+            let sent = sync::path_binlog::send(engine, conn, &head).await?;
+            Ok(sent.map(|()| Answer::SentLast))
+        }
         Command::ACTIVE_TEST => Ok(decode::<()>(conn).map(|()| Answer::Body(BytesMut::new()))),
         _ => handle_small(engine, conn, request.header).await,
     }
@@ -149,7 +158,7 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
         }
         Command::DELETE_FILE => {
             let name = attempt!(file_name(engine, conn));
-            let done = change_file(engine, name, Pace::Short, delete::delete).await;
+            let done = delete_file(engine, name).await;
             counted(engine, Op::DeleteCount, done).map(|()| empty())
         }
         Command::SET_METADATA => {
@@ -185,11 +194,11 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
     Ok(done.map(Answer::Body))
 }
 
-/// Commands between storages are known; this server does not take part in trunk files and disk
-/// recovery yet and says so, instead of calling them malformed.
+/// Commands between storages are known; this server does not take part in trunk files yet and says
+/// so, instead of calling them malformed.
 fn refusal(command: Command) -> Status {
     match command.0 {
-        26..=33 => Status::EOPNOTSUPP,
+        27..=33 => Status::EOPNOTSUPP,
         _ => Status::EINVAL,
     }
 }
@@ -263,6 +272,20 @@ async fn change_file<T: Send + 'static>(
     let work = move |engine: &Engine, name: &Name| work(engine, name).map(|made| (made, guard));
     let (made, _held_to_the_end) = on_lane(engine, name, pace, work).await?;
     commit(engine, lane, Ok(made)).await
+}
+
+/// Records a deletion and makes it while nobody else changes the file, or sends it to a peer.
+async fn delete_file(engine: &Arc<Engine>, name: Name) -> Done<()> {
+    let (name, lane) = resolve(engine, &name)?;
+    let guard = engine.locks.lock(name).await;
+    let for_work = engine.clone();
+    let begun = lane.run(move || (delete::begin(&for_work, &name), guard));
+    let (begun, guard) = begun.await;
+    let has_metadata = commit(engine, lane, begun).await?;
+    let for_work = engine.clone();
+    let removing = lane.run(move || (delete::remove(&for_work, &name, has_metadata), guard));
+    let (removed, _held_to_the_end) = removing.await;
+    removed
 }
 
 /// Keeps the figures of free space fresh, which uploads are accepted by. Nobody waits for it: a

@@ -9,7 +9,7 @@
 use super::lane::Pulse;
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,8 +22,16 @@ const LOOKS_IDLE: u32 = 100;
 /// What the worker sleeps at.
 #[derive(Debug, Default)]
 struct Gate {
-    open: Mutex<Open>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: Open,
+    /// How often it was opened. Who slept before that wakes, also when it is closed again by then:
+    /// another has been sent to sleep, and two would be one too many.
+    opened: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,19 +44,25 @@ enum Open {
 }
 
 impl Gate {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, to: Open) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if *open != Open::ForGood {
-            *open = to;
+        let mut state = self.lock();
+        if state.open != Open::ForGood {
+            state.open = to;
         }
+        state.opened += u64::from(to != Open::No);
         self.changed.notify_all();
     }
 
-    /// Blocks the thread, which is what it is for.
-    fn wait(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        while *open == Open::No {
-            open = self.changed.wait(open).unwrap_or_else(PoisonError::into_inner);
+    /// Blocks the thread, which is what it is for, until the gate has been opened more often than
+    /// this.
+    fn wait(&self, opened: u64) {
+        let mut state = self.lock();
+        while state.open == Open::No && state.opened == opened {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -139,8 +153,13 @@ impl Drop for Spare {
 }
 
 fn sleep_on(gate: &Arc<Gate>, runtime: &Handle) {
-    let gate = gate.clone();
-    runtime.spawn(async move { gate.wait() });
+    let (gate, opened) = (gate.clone(), gate.lock().opened);
+    runtime.spawn(async move {
+        // A worker that takes a task from outside may have one of its own to do next, which no other
+        // worker would take from it. It comes back to this one when it has none.
+        tokio::task::yield_now().await;
+        gate.wait(opened);
+    });
 }
 
 fn watch(spare: &Weak<Spare>, gate: &Arc<Gate>, runtime: &Handle) {
@@ -217,6 +236,51 @@ mod tests {
             while spare.is_out() {
                 thread::sleep(Duration::from_millis(1));
             }
+        }
+    }
+
+    /// Tasks that wake each other stand in the place of a worker from which no other takes them.
+    #[test]
+    fn no_task_stays_behind_with_the_worker_that_sleeps() {
+        const PAIRS: usize = 8;
+        const TURNS: usize = 2000;
+        let runtime = runtime(3);
+        for _ in 0..5 {
+            let gate = Arc::new(Gate::default());
+            let _opener = Opener(gate.clone());
+            let mut playing = tokio::task::JoinSet::new();
+            for _ in 0..PAIRS {
+                let (ping, mut pinged) = tokio::sync::mpsc::channel::<()>(1);
+                let (pong, mut ponged) = tokio::sync::mpsc::channel::<()>(1);
+                playing.spawn_on(
+                    async move {
+                        while pinged.recv().await.is_some() {
+                            let _ = pong.send(()).await;
+                        }
+                    },
+                    runtime.handle(),
+                );
+                playing.spawn_on(
+                    async move {
+                        for _ in 0..TURNS {
+                            ping.send(()).await.unwrap();
+                            ponged.recv().await.unwrap();
+                        }
+                    },
+                    runtime.handle(),
+                );
+            }
+            for _ in 0..20 {
+                gate.set(Open::Yes);
+                thread::sleep(Duration::from_micros(100));
+                gate.set(Open::No);
+                sleep_on(&gate, runtime.handle());
+            }
+            runtime.block_on(async {
+                let all = async { while playing.join_next().await.is_some() {} };
+                let ended = tokio::time::timeout(Duration::from_secs(10), all).await;
+                ended.expect("no task waits for the worker that sleeps");
+            });
         }
     }
 

@@ -1,3 +1,4 @@
 //! The subcommands of `fdfs`, one file each.
 
 pub mod demo;
+pub mod verify;

@@ -12,37 +12,39 @@ use std::io;
 /// A file, what it links to, and its metadata.
 const RECORDS_MAX: usize = 3;
 
-/// Removes a file, what it links to when it is a linked slave, and its metadata.
-pub(in crate::storage) fn delete(engine: &Engine, name: &Name) -> Done<Pending<()>> {
+/// Records that a file and its metadata are removed; what it links to, when it is a linked slave, is
+/// removed here. The rest is done by [`remove`] once the records are written: a process that dies in
+/// between leaves a file that is still everywhere, instead of one that is gone here alone. Tells
+/// whether there is metadata to be removed.
+pub(in crate::storage) fn begin(engine: &Engine, name: &Name) -> Done<Pending<bool>> {
     // Deleting needs no room, it makes some; but it must be possible to record it.
     engine.binlog.check().map_err(status)?;
-    let now = engine.now();
     let mut records = Vec::with_capacity(RECORDS_MAX);
-    let done = remove(engine, name, &mut records);
-    if records.is_empty() {
-        return done.map(Pending::unchanged);
-    }
-    // What is gone is recorded, also when the rest could not be removed.
-    let pending = Pending::done(engine, (), now, &records)?;
-    done.map(|()| pending)
-}
-
-fn remove(engine: &Engine, name: &Name, records: &mut Vec<Record>) -> Done<()> {
     let (logic, _) = engine.store.locate(name.as_bytes())?;
-    let path = engine.store.file(&logic)?;
+    let stat = existing(engine, &engine.store.file(&logic)?)?;
+    if !stat.is_file && !stat.is_link {
+        // A directory; no request names one that a server made.
+        return Err(Status::EINVAL);
+    }
     // Only slaves have content of their own behind a link; other links leave theirs alone.
-    if logic.kind() == Kind::Slave && existing(engine, &path)?.is_link {
+    if stat.is_link && logic.kind() == Kind::Slave {
         let removed = remove_target(engine, &logic);
         engine.stats.count(Op::DeleteLinkCount, 1, removed.is_ok());
         records.extend(removed?);
     }
-    match engine.disk.remove(&path) {
-        Ok(()) => records.push(Record::new(Operation::Delete, name)),
-        // A directory; no request names one that a server made.
-        Err(error) if matches!(error.raw_os_error(), Some(1 | 21)) => return Err(Status::EINVAL),
-        Err(error) => return Err(status(error)),
+    records.push(Record::new(Operation::Delete, name));
+    let metadata = metadata::removal(engine, &logic)?;
+    records.extend(metadata);
+    Pending::done(engine, metadata.is_some(), engine.now(), &records)
+}
+
+/// Removes a file whose deletion is recorded, with its metadata if it has any.
+pub(in crate::storage) fn remove(engine: &Engine, name: &Name, has_metadata: bool) -> Done<()> {
+    let (logic, _) = engine.store.locate(name.as_bytes())?;
+    engine.disk.remove(&engine.store.file(&logic)?).map_err(status)?;
+    if has_metadata {
+        metadata::remove(engine, &logic)?;
     }
-    records.extend(metadata::remove(engine, &logic)?);
     Ok(())
 }
 

@@ -109,6 +109,16 @@ fn write(engine: &Engine, name: &LogicName<'_>, path: &Path, items: &[u8]) -> Do
     })
 }
 
+/// What is to be recorded before the items of a file are removed, when there are any.
+pub(in crate::storage) fn removal(engine: &Engine, name: &LogicName<'_>) -> Done<Option<Record>> {
+    let Some(record_name) = record_name(name) else { return Ok(None) };
+    match existing(engine, &file_of(engine, name)?) {
+        Ok(_) => Ok(Some(Record::new(Operation::Delete, &record_name))),
+        Err(Status::ENOENT) => Ok(None),
+        Err(status) => Err(status),
+    }
+}
+
 /// Removes the items of a file; gives what is to be recorded of that, when there were any.
 pub(in crate::storage) fn remove(engine: &Engine, name: &LogicName<'_>) -> Done<Option<Record>> {
     let Some(record_name) = record_name(name) else { return Ok(None) };

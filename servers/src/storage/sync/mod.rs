@@ -3,12 +3,14 @@
 //! Every storage sends what clients changed on it to every other one. One task for each peer
 //! ([`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records that do
 //! not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers send
-//! here arrives in [`service`] and is put into files by [`receive`].
+//! here arrives in [`service`] and is put into files by [`receive`]. Who must know which files there
+//! are, and has none of the records before, asks [`path_binlog`].
 
 pub(super) mod batch;
 pub(super) mod mark;
+pub(super) mod path_binlog;
 pub(super) mod peer;
-pub(super) mod reader;
+pub(in crate::storage) mod reader;
 mod receive;
 mod send;
 pub(super) mod service;
@@ -17,6 +19,9 @@ use fdfs_core::protocol::{GROUP_STORAGES_MAX, StorageId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// Ending of the names of metadata files.
+pub(in crate::storage) const METADATA_SUFFIX: &[u8] = b"-m";
 
 /// Up to which time the changes of each source have arrived, until the trackers are told.
 #[derive(Debug, Default)]

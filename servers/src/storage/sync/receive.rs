@@ -1,6 +1,7 @@
 //! What peers send, put into files (spec 03 §C4). Functions here may block; `service` decides where
 //! they run. Every change is idempotent: peers repeat what they are not sure of.
 
+use super::METADATA_SUFFIX;
 use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::{DiskFile, Stat};
 use crate::storage::engine::Engine;
@@ -14,9 +15,6 @@ use std::fmt::Arguments;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Ending of the names of metadata files.
-const METADATA_SUFFIX: &[u8] = b"-m";
 
 /// What becomes of a request: the change, and the status that its reply has all the same.
 pub(super) type Made = Done<(Pending<()>, Status)>;

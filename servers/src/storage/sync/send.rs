@@ -1,6 +1,7 @@
 //! Sending one change to a peer (spec 03 §C4). What is sent is what is on the disk now, not what
 //! was there when the record was written: records that follow make up the difference.
 
+use super::METADATA_SUFFIX;
 use super::reader::{Entry, Extra};
 use crate::storage::binlog::Operation;
 use crate::storage::disk::{DiskFile, Stat};
@@ -45,6 +46,9 @@ fn local(name: &Name, status: Status) -> Error {
 
 impl PeerConn {
     pub(super) fn new(conn: Conn, engine: Arc<Engine>) -> Self {
+        if let Err(error) = conn.drop_unsent_on_close() {
+            tracing::warn!(%error, "a peer may get changes late after its line was cut");
+        }
         Self { conn, engine, exists_there: false, buffer: Vec::new() }
     }
 
@@ -182,13 +186,25 @@ impl PeerConn {
 
     async fn delete(&mut self, entry: &Entry) -> Result<()> {
         if self.look(&entry.name).await?.is_some() {
-            // It is back; a later record says so.
-            return Ok(());
+            self.wait_for_change(&entry.name).await;
+            if self.look(&entry.name).await?.is_some() {
+                // It is back, and a later record says so; or the deletion was not made after all.
+                return Ok(());
+            }
         }
         let (timestamp, group) = (seconds(entry.time), self.engine.identity.group);
         let head = SyncDelete { timestamp, group, name: entry.name }.encode();
         let outcome = self.exchange(Command::SYNC_DELETE_FILE, 0, &head, None).await?;
         self.settle(entry, outcome, &[Status::ENOENT])
+    }
+
+    /// Waits for a change of the file that is under way: a deletion is recorded first and made then.
+    /// Metadata change under the lock of their file.
+    async fn wait_for_change(&self, name: &Name) {
+        let of_metadata = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
+        for name in [Some(*name), of_metadata].into_iter().flatten() {
+            drop(self.engine.locks.lock(name).await);
+        }
     }
 
     async fn link(&mut self, entry: &Entry, extra: Extra) -> Result<()> {

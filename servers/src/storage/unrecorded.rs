@@ -1,0 +1,159 @@
+//! After an unclean stop: changes that were made but not recorded any more.
+//!
+//! A change is made, recorded, acknowledged. A process killed between the first two leaves a change
+//! that nobody was told of and that no peer would ever get: members would differ for good. So what
+//! changed around the time of the last record is compared with the last records, and those that are
+//! missing are added. Deletions need no such care: they are recorded before they are made.
+
+use super::binlog::{Operation, Position, Record};
+use super::engine::Engine;
+use super::orphans::{Suspects, directories, modified};
+use super::sync::METADATA_SUFFIX;
+use super::sync::reader::{BinlogReader, Next};
+use fdfs_core::file_id::{Kind, LogicName};
+use fdfs_core::protocol::Name;
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Seconds that a change may take from its beginning to its record.
+const CHANGE_SECS: i64 = 30;
+/// Bytes of records that are read back: some 70 000.
+const TAIL_LEN: u64 = 4 << 20;
+
+/// Adds the records that are missing; tells how many.
+pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
+    let tail = Tail::read(engine)?;
+    let from = tail.last_time - CHANGE_SECS;
+    let mut search = Search { engine, suspects, from, added: 0 };
+    search.find_unknown(&tail)?;
+    // After a loss of power nobody knows what is in a file that was being changed: better that the
+    // peers keep what they have.
+    if suspects.same_boot {
+        for (name, by_client) in &tail.names {
+            if *by_client {
+                search.look_again(name)?;
+            }
+        }
+    }
+    if search.added > 0 {
+        tracing::warn!(added = search.added, "recorded changes that the last run had not");
+    }
+    Ok(search.added)
+}
+
+/// The last records.
+struct Tail {
+    /// All names in them; whether one of the records is of a client here.
+    names: HashMap<Name, bool>,
+    last_time: i64,
+}
+
+impl Tail {
+    fn read(engine: &Engine) -> io::Result<Self> {
+        let end = *engine.binlog.written().borrow();
+        let start = match end.offset.checked_sub(TAIL_LEN) {
+            Some(offset) => Position { offset, ..end },
+            None => Position { index: end.index.saturating_sub(1), offset: 0 },
+        };
+        let mut reader = BinlogReader::new(engine.binlog.dir(), start)?;
+        let mut tail = Self { names: HashMap::new(), last_time: 0 };
+        loop {
+            match reader.next(end)? {
+                Next::End => return Ok(tail),
+                Next::Damaged(_) => {}
+                Next::Entry(entry) => {
+                    *tail.names.entry(entry.name).or_default() |= !entry.replica;
+                    tail.last_time = tail.last_time.max(entry.time);
+                }
+            }
+        }
+    }
+}
+
+struct Search<'e> {
+    engine: &'e Engine,
+    suspects: Suspects,
+    /// Earlier changes have had the time to be recorded.
+    from: i64,
+    added: usize,
+}
+
+impl Search<'_> {
+    /// Records files that appeared and that no record knows.
+    fn find_unknown(&mut self, tail: &Tail) -> io::Result<()> {
+        for (index, path) in self.engine.store.paths().iter().enumerate() {
+            for high in directories(path.data(), i64::MIN)? {
+                for low in directories(&high, self.from)? {
+                    self.find_unknown_in(index, path.data(), &low, tail)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn find_unknown_in(
+        &mut self,
+        index: usize,
+        data: &Path,
+        dir: &Path,
+        tail: &Tail,
+    ) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let Ok(true_path) = path.strip_prefix(data) else { continue };
+            let Some(name) = Name::new(format!("M{index:02X}/{}", true_path.display()).as_bytes())
+            else {
+                continue;
+            };
+            let Ok(logic) = LogicName::parse(name.as_bytes()) else { continue };
+            // Files of other members are theirs to replicate; so is what changed long before.
+            let is_own = logic.stamp().is_some_and(|s| s.source == self.engine.identity.source);
+            if !is_own || tail.names.contains_key(&name) {
+                continue;
+            }
+            let certain = logic.kind() == Kind::Normal && !is_metadata(&name);
+            let Ok(meta) = path.symlink_metadata() else { continue };
+            if meta.is_file() && self.is_recent(&meta) && (certain || self.suspects.same_boot) {
+                self.record(Operation::Create, &name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a file whose content changes, when it has changed lately: peers get it whole.
+    fn look_again(&mut self, name: &Name) -> io::Result<()> {
+        let Ok(logic) = LogicName::parse(name.as_bytes()) else { return Ok(()) };
+        let is_own = logic.stamp().is_some_and(|s| s.source == self.engine.identity.source);
+        if !is_own || !(logic.has_appender_mark() || is_metadata(name)) {
+            return Ok(());
+        }
+        let Ok(path) = self.engine.store.file(&logic) else { return Ok(()) };
+        match path.symlink_metadata() {
+            Ok(meta) if meta.is_file() && self.is_recent(&meta) => {
+                self.record(Operation::Update, name)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the last run may have changed it without recording it.
+    fn is_recent(&self, meta: &Metadata) -> bool {
+        modified(meta).0.max(meta.ctime()) >= self.from
+            && (meta.ctime(), meta.ctime_nsec()) < self.suspects.until
+    }
+
+    fn record(&mut self, operation: Operation, name: &Name) -> io::Result<()> {
+        let now = self.engine.now();
+        let ticket = self.engine.binlog.push(now, &[Record::new(operation, name)])?;
+        self.engine.binlog.commit(&ticket)?;
+        self.added += 1;
+        Ok(())
+    }
+}
+
+fn is_metadata(name: &Name) -> bool {
+    name.as_bytes().ends_with(METADATA_SUFFIX)
+}

@@ -1,0 +1,66 @@
+//! A process that was killed between a change and its record has left a change that no peer would
+//! get. The next start finds and records it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use fdfs_core::client::{Client, ClientOptions, UploadOptions};
+use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn start(dir: &Path) -> (EmbeddedCluster, Client) {
+    let cluster = EmbeddedCluster::start(EmbeddedOptions::new(dir)).await.unwrap();
+    let client = ClientOptions::new([cluster.tracker_addr().to_string()]).unwrap().connect();
+    (cluster, client)
+}
+
+fn binlog(dir: &Path) -> PathBuf {
+    dir.join("storage1/data/sync/binlog.000")
+}
+
+/// The records without their times.
+fn records(dir: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(binlog(dir)).unwrap();
+    text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+}
+
+/// Ends the cluster as a crash does, before these last records were written.
+fn crash(cluster: EmbeddedCluster, dir: &Path, unwritten: usize) {
+    drop(cluster);
+    let text = std::fs::read_to_string(binlog(dir)).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    std::fs::write(binlog(dir), lines[..lines.len() - unwritten].concat()).unwrap();
+}
+
+#[test]
+fn what_a_killed_process_had_not_recorded_is_recorded_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (cluster, client) = runtime.block_on(start(dir.path()));
+    let (recorded, log, unrecorded) = runtime.block_on(async {
+        let recorded = client.upload(b"recorded", UploadOptions::ext("txt")).await.unwrap();
+        let appender = UploadOptions { appender: true, ..UploadOptions::ext("log") };
+        let log = client.upload(b"one", appender).await.unwrap();
+        client.append(&log, b"two").await.unwrap();
+        (recorded, log, client.upload(b"unrecorded", UploadOptions::ext("txt")).await.unwrap())
+    });
+    crash(cluster, dir.path(), 2);
+    let before = [format!("C {}", recorded.path()), format!("C {}", log.path())];
+    assert_eq!(records(dir.path()), before);
+    let (cluster, _) = runtime.block_on(start(dir.path()));
+    let mut after = before.to_vec();
+    after.push(format!("C {}", unrecorded.path()));
+    after.push(format!("U {}", log.path()));
+    let began = Instant::now();
+    while records(dir.path()).len() < after.len() {
+        assert!(began.elapsed() < PATIENCE, "{:?}", records(dir.path()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(records(dir.path()), after);
+    // After a clean end there is nothing to look for.
+    runtime.block_on(cluster.shutdown()).unwrap();
+    let (cluster, _) = runtime.block_on(start(dir.path()));
+    runtime.block_on(cluster.shutdown()).unwrap();
+    assert_eq!(records(dir.path()), after);
+}
