@@ -9,7 +9,7 @@ use super::link::{Departure, Link, StartupError, by_address, departures, run_rep
 use super::orphans::{RunningMark, Suspects, check};
 use super::spare::Spare;
 use super::sync::mark::follow_port;
-use super::sync::peer::{Settings, run_senders};
+use super::sync::senders::{Settings, run_senders};
 use super::{clock::Clock as _, serve};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};

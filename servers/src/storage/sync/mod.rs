@@ -1,17 +1,19 @@
 //! Replication within a group (spec 03 §C).
 //!
 //! Every storage sends what clients changed on it to every other one. One task for each peer
-//! ([`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records that do
-//! not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers send
-//! here arrives in [`service`] and is put into files by [`receive`].
+//! ([`senders`], [`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records
+//! that do not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers
+//! send here arrives in [`service`] and is put into files by [`receive`].
 
 pub(super) mod batch;
 pub(super) mod mark;
-pub(super) mod peer;
+mod peer;
 pub(super) mod reader;
 mod receive;
 mod send;
+pub(super) mod senders;
 pub(super) mod service;
+mod window;
 
 use fdfs_core::protocol::{GROUP_STORAGES_MAX, StorageId};
 use std::collections::HashMap;

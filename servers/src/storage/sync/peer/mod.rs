@@ -1,0 +1,283 @@
+//! Keeps one other storage of the group informed (spec 03 §C3).
+
+mod begin;
+mod dispatch;
+mod read;
+
+use super::mark::Mark;
+use super::reader::{BinlogReader, Entry};
+use super::send::PeerConn;
+use super::senders::Settings;
+use super::window::is_open;
+use crate::storage::binlog::Position;
+use crate::storage::engine::Engine;
+use crate::storage::link::{Link, View};
+use fdfs_core::net::{Conn, ConnectOptions};
+use fdfs_core::protocol::tracker::Brief;
+use fdfs_core::protocol::{StorageId, StorageStatus};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Between tries to connect.
+const CONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// After a change could not be sent.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// Between looks at the clock while changes are not to be sent.
+const WINDOW_PAUSE: Duration = Duration::from_secs(10);
+
+/// Why sending ended for now.
+enum Pause {
+    /// The peer's status, the window or the end of the process say so.
+    Told,
+    Failed(fdfs_core::Error),
+}
+
+impl From<fdfs_core::Error> for Pause {
+    fn from(error: fdfs_core::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+pub(super) struct Sender {
+    link: Arc<Link>,
+    engine: Arc<Engine>,
+    settings: Settings,
+    id: StorageId,
+    view: watch::Receiver<View>,
+    written: watch::Receiver<Position>,
+    stop: watch::Receiver<bool>,
+    /// The file of the mark, once it is known.
+    path: PathBuf,
+    mark: Mark,
+    /// The mark as it was saved last.
+    saved: Mark,
+    /// Absent while it reads elsewhere.
+    reader: Option<BinlogReader>,
+    /// A record that waits for the batch before it.
+    held: Option<(Entry, Position)>,
+    conns: Vec<Option<PeerConn>>,
+    /// Damaged records skipped so far.
+    damaged: u64,
+}
+
+impl Sender {
+    pub(super) fn new(
+        link: Arc<Link>,
+        settings: Settings,
+        id: StorageId,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let engine = link.engine.clone();
+        let (view, written) = (link.view(), engine.binlog.written());
+        Self {
+            path: PathBuf::new(),
+            link,
+            engine,
+            settings,
+            id,
+            view,
+            written,
+            stop,
+            mark: Mark::default(),
+            saved: Mark::default(),
+            reader: None,
+            held: None,
+            conns: Vec::new(),
+            damaged: 0,
+        }
+    }
+
+    fn peer(&self) -> Option<Brief> {
+        let view = self.view.borrow();
+        let peer = view.peers.iter().find(|peer| peer.brief.id == self.id)?;
+        Some(peer.brief.clone())
+    }
+
+    fn status(&self) -> StorageStatus {
+        self.peer().map_or(StorageStatus::NONE, |peer| StorageStatus(peer.status))
+    }
+
+    fn is_over(&self) -> bool {
+        let status = self.status();
+        *self.stop.borrow() || status.is_gone() || status == StorageStatus::NONE
+    }
+
+    /// Until the peer is gone or the storage stops; gives the peer's id back.
+    pub(super) async fn run(mut self) -> StorageId {
+        while !self.is_over() {
+            let ended = self.session().await;
+            self.conns.clear();
+            self.save_mark().await;
+            if let Err(Pause::Failed(error)) = ended {
+                tracing::warn!(peer = %self.id, %error, "replication to a peer is interrupted");
+                self.pause(FAILURE_PAUSE).await;
+            }
+        }
+        if !*self.stop.borrow() {
+            self.link.shared().peers.retire(&self.id);
+            self.link.publish().await;
+        }
+        self.id
+    }
+
+    /// Waits, but not beyond the end of the process.
+    async fn pause(&mut self, time: Duration) {
+        let mut stop = self.stop.clone();
+        let stopped = async { stop.wait_for(|stop| *stop).await.is_ok() };
+        // It does not matter which of the two it was.
+        let _ = timeout(time, stopped).await;
+    }
+
+    /// Waits until the peer has one of these statuses; an error when it never will.
+    async fn wait_for(&mut self, wanted: &[StorageStatus]) -> Result<(), Pause> {
+        let mut stop = self.stop.clone();
+        loop {
+            if self.is_over() {
+                return Err(Pause::Told);
+            }
+            if wanted.contains(&self.status()) {
+                return Ok(());
+            }
+            tokio::select! {
+                changed = self.view.changed() => {
+                    if changed.is_err() {
+                        return Err(Pause::Told);
+                    }
+                }
+                _ = stop.wait_for(|stop| *stop) => return Err(Pause::Told),
+            }
+        }
+    }
+
+    /// Meets the peer and sends until something is in the way.
+    async fn session(&mut self) -> Result<(), Pause> {
+        use StorageStatus as S;
+        self.wait_for(&[S::WAIT_SYNC, S::SYNCING, S::ACTIVE, S::RECOVERY]).await?;
+        while !self.is_in_window() {
+            self.pause(WINDOW_PAUSE).await;
+            if self.is_over() {
+                return Err(Pause::Told);
+            }
+        }
+        let mut first = self.connect().await?;
+        self.wait_for(&[S::WAIT_SYNC, S::SYNCING, S::ACTIVE]).await?;
+        if self.reader.is_none() || self.status() != S::ACTIVE {
+            self.prepare().await?;
+        }
+        if !self.mark.need_sync_old {
+            self.wait_for(&[S::ACTIVE]).await?;
+        }
+        first.introduce().await?;
+        self.conns = vec![Some(first)];
+        if self.status() == S::WAIT_SYNC {
+            self.report(S::SYNCING).await?;
+        }
+        if self.status() == S::SYNCING && self.mark.need_sync_old && self.mark.sync_old_done {
+            self.report(S::OFFLINE).await?;
+        }
+        while !self.is_over() && self.is_in_window() {
+            if !matches!(self.status(), S::ACTIVE | S::SYNCING) {
+                return Ok(());
+            }
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    async fn connect(&mut self) -> Result<PeerConn, Pause> {
+        loop {
+            let Some(peer) = self.peer().filter(|_| !self.is_over()) else {
+                return Err(Pause::Told);
+            };
+            match open(&peer, &self.settings.connect).await {
+                Ok(conn) => return Ok(PeerConn::new(conn, self.engine.clone())),
+                Err(error) => tracing::debug!(peer = %self.id, %error, "cannot reach a peer"),
+            }
+            self.pause(CONNECT_PAUSE).await;
+        }
+    }
+
+    /// Tells the trackers a status of the peer.
+    async fn report(&mut self, status: StorageStatus) -> Result<(), Pause> {
+        let Some(mut brief) = self.peer() else { return Err(Pause::Told) };
+        brief.status = status.0;
+        self.link.shared().peers.note_status(&self.id, status);
+        self.link.publish().await;
+        Ok(self.link.report_status(brief).await?)
+    }
+
+    /// Sends what can be sent at once, or waits for something to send.
+    async fn step(&mut self) -> Result<(), Pause> {
+        let end = *self.written.borrow_and_update();
+        let (batch, read_to) = self.read_batch(end).await?;
+        if batch.len() > 0 {
+            self.send_batch(batch, read_to).await?;
+            if !self.settings.interval.is_zero() {
+                self.pause(self.settings.interval).await;
+            }
+            return Ok(());
+        }
+        self.mark.position = read_to;
+        if read_to < end {
+            return Ok(());
+        }
+        if self.mark.sends_old() {
+            self.mark.sync_old_done = true;
+            self.save_mark().await;
+            if self.status() == StorageStatus::SYNCING {
+                self.report(StorageStatus::OFFLINE).await?;
+            }
+        }
+        if self.mark != self.saved {
+            self.save_mark().await;
+        }
+        self.wait_for_more().await
+    }
+
+    async fn wait_for_more(&mut self) -> Result<(), Pause> {
+        let mut stop = self.stop.clone();
+        let is_idle = tokio::select! {
+            _ = self.written.changed() => false,
+            _ = self.view.changed() => false,
+            _ = stop.wait_for(|stop| *stop) => false,
+            () = sleep(self.settings.heart_beat_interval) => true,
+        };
+        match self.conns.first_mut() {
+            Some(Some(conn)) if is_idle => Ok(conn.test().await?),
+            _ => Ok(()),
+        }
+    }
+
+    async fn save_mark(&mut self) {
+        if self.mark == self.saved {
+            return;
+        }
+        let (mark, path) = (self.mark, self.path.clone());
+        let saved = tokio::task::spawn_blocking(move || mark.save(&path)).await;
+        match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
+            Ok(()) => self.saved = mark,
+            Err(error) => {
+                tracing::error!(%error, mark = %self.path.display(), "cannot save a mark");
+            }
+        }
+    }
+
+    fn is_in_window(&self) -> bool {
+        use chrono::Timelike as _;
+        let now = chrono::Local::now().num_seconds_from_midnight();
+        self.settings.window.is_none_or(|window| is_open(window, now))
+    }
+}
+
+async fn open(peer: &Brief, options: &ConnectOptions) -> fdfs_core::Result<Conn> {
+    let port = u16::try_from(peer.port).unwrap_or(0);
+    Conn::connect(&peer.ip.to_string(), port, options).await
+}
+
+fn local(error: std::io::Error) -> Pause {
+    let text = "reading the binlog";
+    Pause::Failed(fdfs_core::Error::new(fdfs_core::ErrorKind::LocalIo, text).with_source(error))
+}
