@@ -94,7 +94,7 @@ impl RunningStorage {
         let keys = &config.keys;
         let save_intervals = (keys.sync_stat_file_interval, keys.sync_binlog_buff_interval);
         let server = serve_on(bound, &config, &engine);
-        let senders = Settings::new(&config, port);
+        let senders = Settings::new(&config, &engine, port);
         let link = Link::new(engine, config, flag, trackers, (own_ip, port), server.counts());
         for departure in departures {
             link.shared().depart(departure, false);

@@ -2,16 +2,19 @@
 
 use super::{CONNECT_PAUSE, Pause, Sender, local};
 use crate::storage::binlog::Position;
+use crate::storage::link::Departure;
 use crate::storage::sync::mark::Mark;
 use crate::storage::sync::reader::{BinlogReader, Next};
+use crate::storage::sync::senders::Followed;
 use fdfs_core::protocol::cluster::{GroupStorage, SyncSource};
-use fdfs_core::protocol::{Command, StorageStatus};
+use fdfs_core::protocol::{Command, StorageId, StorageStatus};
 use std::path::PathBuf;
+use tokio::time::timeout;
 
 impl Sender {
     /// Finds out from where on the peer must be sent the binlog.
     pub(super) async fn prepare(&mut self) -> Result<(), Pause> {
-        self.path = self.mark_path();
+        self.path = self.find_mark().await;
         let stored = match self.status() {
             status if status <= StorageStatus::WAIT_SYNC => None,
             _ => match Mark::load(&self.path) {
@@ -44,6 +47,13 @@ impl Sender {
         Ok(())
     }
 
+    /// Without ids, any of this storage's addresses may stand for it.
+    fn is_me(&self, id: &StorageId) -> bool {
+        let id_text = id.to_string();
+        let by_address = || self.link.shared().flag().last_ips.split(',').any(|ip| ip == id_text);
+        *id == self.engine.identity.id || (!self.engine.params.use_storage_id && by_address())
+    }
+
     /// Steps over records older than `time`.
     async fn skip_to(&self, reader: BinlogReader, time: i64) -> Result<BinlogReader, Pause> {
         let (mut reader, end) = (reader, *self.written.borrow());
@@ -63,23 +73,23 @@ impl Sender {
         skipping.await.map_err(std::io::Error::other).and_then(|done| done).map_err(local)
     }
 
-    /// Without ids a mark is named after the peer's address and this storage's port (spec 04
-    /// §A.6).
-    fn mark_path(&self) -> PathBuf {
-        let dir = self.engine.binlog.dir();
+    /// The file of the peer's mark. A peer without one may be known by another address: then the
+    /// mark comes once the change log was followed.
+    async fn find_mark(&mut self) -> PathBuf {
         let ip = self.peer().map(|peer| peer.ip.to_string()).unwrap_or_default();
-        let by_address = dir.join(format!("{ip}_{}.mark", self.settings.port));
-        if !self.engine.params.use_storage_id {
-            return by_address;
+        let path = self.settings.marks.path(&self.id, &ip);
+        if !path.exists() && self.link.follows_moves() {
+            self.link.read_changelog().await;
+            let departed = self.view.borrow().departed;
+            let mut followed = self.followed.clone();
+            let is_mine = |departure: &Departure| departure.new_ip.as_ref() == Some(&ip);
+            let is_followed = |followed: &Followed| {
+                followed.seen >= departed && !followed.waiting.iter().any(is_mine)
+            };
+            let time = self.changelog_time_max();
+            self.until_stopped(timeout(time, followed.wait_for(is_followed))).await;
         }
-        let by_id = dir.join(format!("{}.mark", self.id));
-        if !by_id.exists()
-            && by_address.exists()
-            && let Err(error) = std::fs::rename(&by_address, &by_id)
-        {
-            tracing::error!(%error, mark = %by_address.display(), "cannot rename a mark");
-        }
-        by_id
+        path
     }
 
     /// Asks the trackers whether this storage sends the peer the old files, too, and which are old.
@@ -99,7 +109,7 @@ impl Sender {
                 match told.await {
                     Ok(None) => return Ok((false, 0)),
                     Ok(Some(source)) => {
-                        return Ok((source.id == self.engine.identity.id, source.until));
+                        return Ok((self.is_me(&source.id), source.until));
                     }
                     Err(error) if error.status().is_none() => at += 1,
                     Err(_) => {}

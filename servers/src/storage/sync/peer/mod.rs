@@ -7,10 +7,11 @@ mod read;
 use super::mark::Mark;
 use super::reader::{BinlogReader, Entry};
 use super::send::PeerConn;
-use super::senders::Settings;
+use super::senders::{Followed, Settings};
 use super::window::is_open;
 use crate::storage::binlog::Position;
 use crate::storage::engine::Engine;
+use crate::storage::link::peers::Peer;
 use crate::storage::link::{Link, View};
 use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::tracker::Brief;
@@ -47,6 +48,9 @@ pub(super) struct Sender {
     settings: Settings,
     id: StorageId,
     view: watch::Receiver<View>,
+    /// Departures when this sender began.
+    departed_before: u64,
+    followed: watch::Receiver<Followed>,
     written: watch::Receiver<Position>,
     stop: watch::Receiver<bool>,
     /// The file of the mark, once it is known.
@@ -68,10 +72,12 @@ impl Sender {
         link: Arc<Link>,
         settings: Settings,
         id: StorageId,
+        followed: watch::Receiver<Followed>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let engine = link.engine.clone();
         let (view, written) = (link.view(), engine.binlog.written());
+        let departed_before = view.borrow().departed;
         Self {
             path: PathBuf::new(),
             link,
@@ -79,6 +85,8 @@ impl Sender {
             settings,
             id,
             view,
+            departed_before,
+            followed,
             written,
             stop,
             mark: Mark::default(),
@@ -105,8 +113,8 @@ impl Sender {
         *self.stop.borrow() || status.is_gone() || status == StorageStatus::NONE
     }
 
-    /// Until the peer is gone or the storage stops; gives the peer's id back.
-    pub(super) async fn run(mut self) -> StorageId {
+    /// Until the peer is gone or the storage stops.
+    pub(super) async fn run(mut self) {
         while !self.is_over() {
             let ended = self.session().await;
             self.conns.clear();
@@ -116,19 +124,48 @@ impl Sender {
                 self.pause(FAILURE_PAUSE).await;
             }
         }
-        if !*self.stop.borrow() {
-            self.link.shared().peers.retire(&self.id);
-            self.link.publish().await;
+        if self.status().is_gone() {
+            self.hear_of_departure().await;
         }
-        self.id
+    }
+
+    /// Waits until a change log tells what became of the peer, which its mark depends on, or until
+    /// the peer is back (spec 03 §C3).
+    async fn hear_of_departure(&mut self) {
+        tracing::info!(peer = %self.id, status = %self.status(), "a peer is gone");
+        let (link, mut view) = (self.link.clone(), self.view.clone());
+        let (id, before) = (self.id.to_string(), self.departed_before);
+        let is_told = |view: &View| {
+            let is_gone = |peer: &Peer| peer.brief.id == self.id && peer.status().is_gone();
+            view.departed_since(before).iter().any(|departure| departure.id == id)
+                || !view.peers.iter().any(is_gone)
+        };
+        let hearing = async {
+            link.read_changelog().await;
+            timeout(self.changelog_time_max(), view.wait_for(is_told)).await.is_ok()
+        };
+        if self.until_stopped(hearing).await == Some(false) {
+            tracing::warn!(peer = %self.id, "no change log tells of a peer that is gone");
+        }
+    }
+
+    /// How long the change log is waited for.
+    fn changelog_time_max(&self) -> Duration {
+        2 * self.settings.heart_beat_interval + Duration::from_secs(1)
+    }
+
+    /// Waits for something, but not beyond the end of the process.
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            done = work => Some(done),
+            _ = stop.wait_for(|stop| *stop) => None,
+        }
     }
 
     /// Waits, but not beyond the end of the process.
     async fn pause(&mut self, time: Duration) {
-        let mut stop = self.stop.clone();
-        let stopped = async { stop.wait_for(|stop| *stop).await.is_ok() };
-        // It does not matter which of the two it was.
-        let _ = timeout(time, stopped).await;
+        self.until_stopped(sleep(time)).await;
     }
 
     /// Waits until the peer has one of these statuses; an error when it never will.
