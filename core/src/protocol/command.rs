@@ -2,7 +2,7 @@
 
 use super::frame::StreamHead;
 use super::stats::StorageStats;
-use super::{Group, cluster as c, storage as s, tracker as t};
+use super::{Group, cluster as c, replication as r, storage as s, tracker as t};
 use crate::wire::{DecodeError, Rest, Text, Wire};
 use bytes::BytesMut;
 use std::fmt;
@@ -276,6 +276,8 @@ commands! {
     GET_GROUP_NAME = 109, Tracker, Safe: t::GetGroupName => Group;
     /// Asks whether the server lives.
     ACTIVE_TEST = 111, Any, Safe: () => ();
+    /// Tells how far each peer has been brought; of this project, the original refuses it.
+    REPLICATION_STATUS = 210, Storage, Safe: () => r::ReplicationStatus;
 }
 
 impl Command {

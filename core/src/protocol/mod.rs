@@ -2,7 +2,7 @@
 //!
 //! `commands!` is the table of all command numbers: who receives each, whether it may be sent
 //! twice, and which structures its request and reply carry. The structures live in the modules by
-//! conversation: [`tracker`], [`storage`], [`cluster`]; [`frame`] cuts a byte stream into packets.
+//! conversation: [`tracker`], [`storage`], [`cluster`], [`replication`]; [`frame`] cuts a byte stream into packets.
 
 #[macro_use]
 mod macros;
@@ -13,6 +13,7 @@ pub mod address;
 pub mod cluster;
 pub mod frame;
 pub mod meta;
+pub mod replication;
 pub mod stats;
 pub mod storage;
 pub mod tracker;

@@ -1,7 +1,7 @@
 //! The command line of fdfs.
 
 use clap::{Parser, Subcommand};
-use fdfs_servers::tools::demo;
+use fdfs_servers::tools::{command_line, demo, monitor};
 use std::process::ExitCode;
 
 /// A FastDFS cluster: servers, clients and tools
@@ -16,6 +16,8 @@ struct Args {
 enum Command {
     /// Start a whole cluster, upload files, download and compare them
     Demo(demo::Options),
+    /// Show the cluster, delete storages and groups, choose trunk servers
+    Monitor(monitor::Options),
 }
 
 #[tokio::main]
@@ -24,8 +26,11 @@ async fn main() -> ExitCode {
         .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
         .init();
-    let Args { command: Command::Demo(options) } = Args::parse();
-    match demo::run(options).await {
+    let done = match Args::parse_from(command_line(std::env::args_os())).command {
+        Command::Demo(options) => demo::run(options).await,
+        Command::Monitor(options) => return monitor::run(options).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fdfs: {error}");

@@ -9,11 +9,13 @@ use super::link::{Departure, Link, StartupError, by_address, departures, run_rep
 use super::orphans::{RunningMark, Suspects, check};
 use super::spare::Spare;
 use super::sync::mark::follow_port;
+use super::sync::progress;
 use super::sync::senders::{Settings, run_senders};
 use super::{clock::Clock as _, serve};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
 use fdfs_core::file_id::{Source, short_code};
+use fdfs_core::protocol::replication::{ReplicationStatus, SenderState};
 use fdfs_core::protocol::{Group, StorageId};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,6 +25,11 @@ use tokio::task::JoinSet;
 
 /// Longest time that saying goodbye to the trackers may take.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Between looks at which peers lag behind.
+const LAG_LOG_INTERVAL: Duration = Duration::from_secs(300);
+/// Lags shorter than this are not written into the log.
+const LAG_LOGGED_SECS_MIN: i64 = 60;
 
 /// A storage at work; dropping it ends it at once.
 #[derive(Debug)]
@@ -132,6 +139,7 @@ impl RunningStorage {
                 tracing::error!(%error, "cannot sync the binlog");
             });
         }));
+        self.jobs.spawn(log_lags(self.link.engine.clone()));
         if let Some(suspects) = suspects {
             let engine = self.link.engine.clone();
             self.jobs.spawn(async move {
@@ -158,6 +166,11 @@ impl RunningStorage {
     /// The link to the trackers: what is known of the group, and what they are told.
     pub fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+
+    /// How far this storage has brought its peers.
+    pub async fn replication(&self) -> ReplicationStatus {
+        progress::status(&self.link.engine).await
     }
 
     /// Waits until a tracker sends clients here. A new storage of a group with files becomes
@@ -203,6 +216,24 @@ async fn repeat(interval: Duration, work: impl Fn() + Clone + Send + 'static) {
         interval.tick().await;
         // A panic in there was logged by the runtime; the next round tries again.
         let _ = tokio::task::spawn_blocking(work.clone()).await;
+    }
+}
+
+/// Writes into the log which peers lag behind.
+async fn log_lags(engine: Arc<Engine>) {
+    let mut interval = tokio::time::interval(LAG_LOG_INTERVAL);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        for peer in progress::status(&engine).await.peers {
+            if peer.state() != SenderState::FAILED && peer.lag_secs < LAG_LOGGED_SECS_MIN {
+                continue;
+            }
+            tracing::warn!(peer = %peer.id, state = %peer.state(),
+                reason = peer.reason().unwrap_or_default(), records = peer.lag_records,
+                bytes = peer.lag_bytes, secs = peer.lag_secs, damaged = peer.damaged,
+                "a peer lags behind");
+        }
     }
 }
 

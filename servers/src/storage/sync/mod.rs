@@ -3,11 +3,13 @@
 //! Every storage sends what clients changed on it to every other one. One task for each peer
 //! ([`senders`], [`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records
 //! that do not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers
-//! send here arrives in [`service`] and is put into files by [`receive`].
+//! send here arrives in [`service`] and is put into files by [`receive`]. [`progress`] tells how far
+//! all that has come.
 
 pub(super) mod batch;
 pub(super) mod mark;
 mod peer;
+pub(super) mod progress;
 pub(super) mod reader;
 mod receive;
 mod send;

@@ -149,6 +149,7 @@ impl Senders {
                 }
             });
             self.follow_departures().await;
+            self.link.engine.board.forget(&id);
             self.link.shared().peers.retire(&id);
             self.link.publish().await;
         }

@@ -14,6 +14,7 @@ use crate::storage::engine::Engine;
 use crate::storage::link::peers::Peer;
 use crate::storage::link::{Link, View};
 use fdfs_core::net::{Conn, ConnectOptions};
+use fdfs_core::protocol::replication::SenderState;
 use fdfs_core::protocol::tracker::Brief;
 use fdfs_core::protocol::{StorageId, StorageStatus};
 use std::path::PathBuf;
@@ -115,17 +116,48 @@ impl Sender {
 
     /// Until the peer is gone or the storage stops.
     pub(super) async fn run(mut self) {
+        self.note_stored_mark().await;
         while !self.is_over() {
             let ended = self.session().await;
             self.conns.clear();
             self.save_mark().await;
             if let Err(Pause::Failed(error)) = ended {
                 tracing::warn!(peer = %self.id, %error, "replication to a peer is interrupted");
+                self.note(SenderState::FAILED);
+                let now = self.engine.now();
+                self.engine.board.note(self.id, |progress| progress.fail(now, &error));
                 self.pause(FAILURE_PAUSE).await;
             }
         }
         if self.status().is_gone() {
+            self.note(SenderState::LEAVING);
             self.hear_of_departure().await;
+        }
+    }
+
+    /// Tells those who look after the group what is being done.
+    fn note(&self, state: SenderState) {
+        let (peer, now) = (self.peer(), self.engine.now());
+        self.engine.board.note(self.id, |progress| {
+            progress.peer = peer.unwrap_or_else(|| progress.peer.clone());
+            if progress.state != state || progress.state_since == 0 {
+                (progress.state, progress.state_since) = (state, now);
+            }
+            if self.reader.is_some() {
+                (progress.mark, progress.damaged) = (self.mark, self.damaged);
+            }
+        });
+    }
+
+    /// What a peer lacks that cannot be reached yet shows in the mark that it has.
+    async fn note_stored_mark(&self) {
+        self.note(SenderState::WAITING);
+        let ip = self.peer().map(|peer| peer.ip.to_string()).unwrap_or_default();
+        let (marks, id) = (self.settings.marks.clone(), self.id);
+        let loading = move || Mark::load(&marks.path(&id, &ip));
+        // A damaged one is dealt with when it is needed.
+        if let Ok(Ok(Some(mark))) = tokio::task::spawn_blocking(loading).await {
+            self.engine.board.note(self.id, |progress| progress.mark = mark);
         }
     }
 
@@ -178,6 +210,7 @@ impl Sender {
             if wanted.contains(&self.status()) {
                 return Ok(());
             }
+            self.note(SenderState::WAITING);
             tokio::select! {
                 changed = self.view.changed() => {
                     if changed.is_err() {
@@ -194,6 +227,7 @@ impl Sender {
         use StorageStatus as S;
         self.wait_for(&[S::WAIT_SYNC, S::SYNCING, S::ACTIVE, S::RECOVERY]).await?;
         while !self.is_in_window() {
+            self.note(SenderState::CLOSED);
             self.pause(WINDOW_PAUSE).await;
             if self.is_over() {
                 return Err(Pause::Told);
@@ -202,6 +236,7 @@ impl Sender {
         let mut first = self.connect().await?;
         self.wait_for(&[S::WAIT_SYNC, S::SYNCING, S::ACTIVE]).await?;
         if self.reader.is_none() || self.status() != S::ACTIVE {
+            self.note(SenderState::PREPARING);
             self.prepare().await?;
         }
         if !self.mark.need_sync_old {
@@ -225,13 +260,23 @@ impl Sender {
     }
 
     async fn connect(&mut self) -> Result<PeerConn, Pause> {
+        self.note(SenderState::CONNECTING);
+        let mut failed = false;
         loop {
             let Some(peer) = self.peer().filter(|_| !self.is_over()) else {
                 return Err(Pause::Told);
             };
             match open(&peer, &self.settings.connect).await {
                 Ok(conn) => return Ok(PeerConn::new(conn, self.engine.clone())),
-                Err(error) => tracing::debug!(peer = %self.id, %error, "cannot reach a peer"),
+                Err(error) if failed => {
+                    tracing::debug!(peer = %self.id, %error, "cannot reach a peer");
+                }
+                Err(error) => {
+                    failed = true;
+                    tracing::warn!(peer = %self.id, %error, "cannot reach a peer, trying on");
+                    let now = self.engine.now();
+                    self.engine.board.note(self.id, |progress| progress.fail(now, &error));
+                }
             }
             self.pause(CONNECT_PAUSE).await;
         }
@@ -251,6 +296,7 @@ impl Sender {
         let end = *self.written.borrow_and_update();
         let (batch, read_to) = self.read_batch(end).await?;
         if batch.len() > 0 {
+            self.note(SenderState::SENDING);
             self.send_batch(batch, read_to).await?;
             if !self.settings.interval.is_zero() {
                 self.pause(self.settings.interval).await;
@@ -275,6 +321,7 @@ impl Sender {
     }
 
     async fn wait_for_more(&mut self) -> Result<(), Pause> {
+        self.note(SenderState::IDLE);
         let mut stop = self.stop.clone();
         let is_idle = tokio::select! {
             _ = self.written.changed() => false,
