@@ -8,10 +8,11 @@
 use fdfs_core::client::{Client, ClientOptions, UploadOptions};
 use fdfs_core::file_id::FileId;
 use fdfs_core::protocol::StorageStatus;
-use fdfs_servers::storage::RunningStorage;
 use fdfs_servers::storage::config::StorageConfig;
+use fdfs_servers::storage::{RunningStorage, StartupError};
 use fdfs_servers::tracker::RunningTracker;
 use fdfs_servers::tracker::config::TrackerConfig;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -68,7 +69,17 @@ impl Group {
         let mut config =
             StorageConfig::embedded(&base, listen, "group1", self.tracker.addr()).unwrap();
         change(&mut config);
-        let storage = RunningStorage::start(config).await.unwrap();
+        let began = Instant::now();
+        let storage = loop {
+            match RunningStorage::start(config.clone()).await {
+                // The one that was here before may have been dropped a moment ago.
+                Err(StartupError::Io(error)) if error.kind() == ErrorKind::AddrInUse => {
+                    assert!(began.elapsed() < PATIENCE, "{error}");
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
+                started => break started.unwrap(),
+            }
+        };
         tokio::time::timeout(PATIENCE, storage.wait_reported()).await.unwrap();
         storage
     }

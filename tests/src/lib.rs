@@ -5,6 +5,7 @@ pub mod bench;
 pub mod daemons;
 pub mod engine;
 pub mod group;
+pub mod peer;
 pub mod raw;
 pub mod requests;
 pub mod scenarios;

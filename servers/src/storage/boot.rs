@@ -2,13 +2,14 @@
 
 use super::clock::SystemClock;
 use super::config::StorageConfig;
+use super::daily::compress_daily;
 use super::disk::RealDisk;
 use super::engine::{Engine, Identity};
 use super::identity::{InitFlag, MarkMaker};
 use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
 use super::orphans::{RunningMark, Suspects, check};
 use super::spare::Spare;
-use super::sync::mark::follow_port;
+use super::sync::mark::{follow_port, stay_within};
 use super::sync::progress;
 use super::sync::senders::{Settings, run_senders};
 use super::{clock::Clock as _, serve};
@@ -43,6 +44,8 @@ pub struct RunningStorage {
     mark: RunningMark,
     /// Between saves of the statistics, and between syncs of the binlog.
     save_intervals: (Duration, Duration),
+    /// The second of the day at which old binlog files are compressed.
+    compress_at: Option<u32>,
 }
 
 impl RunningStorage {
@@ -93,6 +96,7 @@ impl RunningStorage {
         let spare = spare.as_ref();
         let engine = Engine::open(&config, identity, params, ids, disk, clock, spare)?;
         let engine = Arc::new(engine);
+        stay_within(engine.binlog.dir(), *engine.binlog.written().borrow())?;
         let (mark, suspects) = RunningMark::set(&base_path)?;
         let mut trackers = Vec::new();
         for tracker in &config.trackers {
@@ -100,6 +104,7 @@ impl RunningStorage {
         }
         let keys = &config.keys;
         let save_intervals = (keys.sync_stat_file_interval, keys.sync_binlog_buff_interval);
+        let compress_at = keys.compress_binlog.then_some(keys.compress_binlog_time);
         let server = serve_on(bound, &config, &engine);
         let senders = Settings::new(&config, &engine, port);
         let link = Link::new(engine, config, flag, trackers, (own_ip, port), server.counts());
@@ -115,6 +120,7 @@ impl RunningStorage {
             stop: watch::Sender::new(false),
             mark,
             save_intervals,
+            compress_at,
         };
         running.start_jobs(suspects);
         let sending = run_senders(running.link.clone(), senders, running.stop.subscribe());
@@ -139,6 +145,10 @@ impl RunningStorage {
                 tracing::error!(%error, "cannot sync the binlog");
             });
         }));
+        if let Some(at) = self.compress_at {
+            let (engine, stop) = (self.link.engine.clone(), self.stop.subscribe());
+            self.jobs.spawn(compress_daily(engine, at, stop));
+        }
         self.jobs.spawn(log_lags(self.link.engine.clone()));
         if let Some(suspects) = suspects {
             let engine = self.link.engine.clone();

@@ -71,6 +71,40 @@ impl Mark {
     }
 }
 
+/// The marks of a folder that are in use. A damaged one stands at the beginning: then its peer is
+/// sent everything again.
+fn all(dir: &Path) -> io::Result<Vec<(PathBuf, Mark)>> {
+    let mut marks = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "mark") {
+            let mark = Mark::load(&path).unwrap_or_default().unwrap_or_default();
+            marks.push((path, mark));
+        }
+    }
+    Ok(marks)
+}
+
+/// Moves marks back that stand behind the end of the binlog: a power failure has taken records from
+/// it that their peers have been sent. What is written there from now on is new to them. To be
+/// called before anything is written.
+pub(in crate::storage) fn stay_within(dir: &Path, end: Position) -> io::Result<()> {
+    for (path, mut mark) in all(dir)? {
+        if mark.position > end {
+            tracing::warn!(mark = %path.display(), at = ?mark.position, ?end,
+                "a mark was behind the end of the binlog");
+            mark.position = end;
+            mark.save(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first binlog file that a peer with a mark has yet to read; `None` without any mark.
+pub(in crate::storage) fn first_needed(dir: &Path) -> io::Result<Option<u32>> {
+    Ok(all(dir)?.iter().map(|(_, mark)| mark.position.index).min())
+}
+
 /// The names of marks: after the peer's id or, without ids, after its address and this storage's
 /// port (spec 04 §A.6).
 #[derive(Debug, Clone)]
@@ -228,6 +262,31 @@ mod tests {
         assert_eq!(files(&trunk), ["10.0.0.1_23000.mark.20261121120000"]);
         let moved = std::fs::read_to_string(sync.join("10.0.0.9_23000.mark")).unwrap();
         assert_eq!(moved, "10.0.0.2_23000.mark", "what was there first stays");
+    }
+
+    #[test]
+    fn the_first_file_that_is_needed_is_that_of_the_last_peer() {
+        let dir = tempfile::tempdir().unwrap();
+        let save = |name: &str, index| {
+            let mark = Mark { position: Position { index, offset: 5 }, ..Mark::default() };
+            mark.save(&dir.path().join(name)).unwrap();
+        };
+        assert_eq!(first_needed(dir.path()).unwrap(), None);
+        save("a.mark.20261121120000", 1);
+        assert_eq!(first_needed(dir.path()).unwrap(), None, "it is gone");
+        save("a.mark", 7);
+        assert_eq!(first_needed(dir.path()).unwrap(), Some(7));
+        save("b.mark", 3);
+        save("c.mark", 4);
+        assert_eq!(first_needed(dir.path()).unwrap(), Some(3));
+        stay_within(dir.path(), Position { index: 4, offset: 2 }).unwrap();
+        let at = |name: &str| {
+            let mark = Mark::load(&dir.path().join(name)).unwrap().unwrap();
+            (mark.position.index, mark.position.offset)
+        };
+        assert_eq!([at("a.mark"), at("b.mark"), at("c.mark")], [(4, 2), (3, 5), (4, 2)]);
+        std::fs::write(dir.path().join("c.mark"), "junk").unwrap();
+        assert_eq!(first_needed(dir.path()).unwrap(), Some(0));
     }
 
     #[test]

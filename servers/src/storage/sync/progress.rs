@@ -3,7 +3,7 @@
 use super::batch::is_for;
 use super::mark::Mark;
 use super::reader::{BinlogReader, Next};
-use crate::storage::binlog::{Position, file_path};
+use crate::storage::binlog::{Position, file_len};
 use crate::storage::engine::Engine;
 use fdfs_core::protocol::replication::{PeerProgress, ReplicationStatus, SenderState};
 use fdfs_core::protocol::tracker::Brief;
@@ -68,6 +68,11 @@ impl Board {
         change(progress);
     }
 
+    /// The first binlog file that a peer has yet to read; `None` without peers.
+    pub(in crate::storage) fn first_needed(&self) -> Option<u32> {
+        self.lock().values().map(|progress| progress.mark.position.index).min()
+    }
+
     /// Nothing is sent to the peer any more.
     pub(super) fn forget(&self, id: &StorageId) {
         self.lock().remove(id);
@@ -77,7 +82,8 @@ impl Board {
 /// What a peer lacks of the binlog.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Lag {
-    records: u64,
+    /// Unknown when none could be looked at.
+    records: Option<u64>,
     bytes: u64,
     /// Age of the oldest record; unknown when no record was found yet and not all was looked at.
     secs: Option<u64>,
@@ -111,8 +117,8 @@ fn report(progress: Progress, lag: io::Result<Lag>) -> PeerProgress {
     let Progress { peer, mark, .. } = progress;
     let (lag_records, lag_bytes, lag_secs, is_estimate) = match lag {
         Ok(lag) => {
-            let secs = lag.secs.map_or(-1, number);
-            (number(lag.records), number(lag.bytes), secs, lag.is_estimate)
+            let (records, secs) = (lag.records.map_or(-1, number), lag.secs.map_or(-1, number));
+            (records, number(lag.bytes), secs, lag.is_estimate)
         }
         Err(error) => {
             tracing::warn!(peer = %peer.id, %error, "cannot measure what a peer lacks");
@@ -145,15 +151,17 @@ fn report(progress: Progress, lag: io::Result<Lag>) -> PeerProgress {
 fn lag(dir: &Path, mark: &Mark, end: Position, now: i64) -> io::Result<Lag> {
     let mut lag = Lag { bytes: distance(dir, mark.position, end)?, ..Lag::default() };
     let mut reader = BinlogReader::new(dir, mark.position)?;
-    let (mut oldest, mut counted) = (None, 0);
+    let (mut oldest, mut records, mut counted) = (None, 0, 0u64);
     let is_whole = loop {
         let before = reader.position();
         match reader.next(end)? {
             Next::End => break true,
+            // To look at it is no reason to unpack it.
+            Next::Packed => break false,
             Next::Damaged(_) => {}
             Next::Entry(entry) if is_for(mark, &entry) => {
                 oldest.get_or_insert(entry.time);
-                lag.records += 1;
+                records += 1;
             }
             Next::Entry(_) => {}
         }
@@ -164,11 +172,14 @@ fn lag(dir: &Path, mark: &Mark, end: Position, now: i64) -> io::Result<Lag> {
             break reader.position() >= end;
         }
     };
-    if !is_whole && counted > 0 {
-        let records = u128::from(lag.records) * u128::from(lag.bytes) / u128::from(counted);
-        lag.records = u64::try_from(records).unwrap_or(u64::MAX);
-        lag.is_estimate = true;
-    }
+    lag.is_estimate = !is_whole;
+    lag.records = match is_whole {
+        true => Some(records),
+        false => {
+            let all = u128::from(records) * u128::from(lag.bytes);
+            all.checked_div(counted.into()).map(|all| u64::try_from(all).unwrap_or(u64::MAX))
+        }
+    };
     lag.secs = match oldest {
         Some(time) => Some(u64::try_from(now - time).unwrap_or(0)),
         None => is_whole.then_some(0),
@@ -183,11 +194,7 @@ fn distance(dir: &Path, from: Position, to: Position) -> io::Result<u64> {
     }
     let mut bytes = to.offset;
     for index in from.index..to.index {
-        match std::fs::metadata(file_path(dir, index)) {
-            Ok(meta) => bytes += meta.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        bytes += file_len(dir, index)?.unwrap_or(0);
     }
     Ok(bytes.saturating_sub(from.offset))
 }
@@ -195,6 +202,7 @@ fn distance(dir: &Path, from: Position, to: Position) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::binlog::file_path;
 
     fn at(index: u32, offset: u64) -> Position {
         Position { index, offset }
@@ -211,8 +219,12 @@ mod tests {
             let mark = Mark { position, need_sync_old, until: 200, ..Mark::default() };
             lag(dir.path(), &mark, end, 150).unwrap()
         };
-        let known =
-            |records, bytes, secs| Lag { records, bytes, secs: Some(secs), is_estimate: false };
+        let known = |records, bytes, secs| Lag {
+            records: Some(records),
+            bytes,
+            secs: Some(secs),
+            is_estimate: false,
+        };
         assert_eq!(measure(at(0, 0), false), known(3, 37, 50));
         assert_eq!(measure(at(0, 0), true), known(4, 37, 50), "who fills it sends replicas, too");
         assert_eq!(measure(at(0, 8), false), known(2, 29, 30));
@@ -229,6 +241,19 @@ mod tests {
         let len = (line.len() * count) as u64;
         let lag = lag(dir.path(), &Mark::default(), at(0, len), 150).unwrap();
         assert_eq!((lag.bytes, lag.secs, lag.is_estimate), (len, Some(50), true));
-        assert_eq!(lag.records, count as u64, "all lines are alike");
+        assert_eq!(lag.records, Some(count as u64), "all lines are alike");
+    }
+
+    #[test]
+    fn what_is_compressed_is_measured_but_not_counted() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(dir.path().join("binlog.000.gz")).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        encoder.write_all(b"100 C a\n110 C b\n").unwrap();
+        encoder.finish().unwrap();
+        std::fs::write(file_path(dir.path(), 1), "130 C d\n").unwrap();
+        let lag = lag(dir.path(), &Mark::default(), at(1, 8), 150).unwrap();
+        assert_eq!(lag, Lag { records: None, bytes: 24, secs: None, is_estimate: true });
     }
 }

@@ -36,13 +36,14 @@ impl Sender {
             (None, told) => fresh(told.unwrap_or((false, 0))),
         };
         let is_fresh = self.mark.position == Position::default();
-        let dir = self.engine.binlog.dir();
-        let mut reader = BinlogReader::new(dir, self.mark.position).map_err(local)?;
+        self.read_from(self.mark.position).await?;
         if is_fresh && !self.mark.need_sync_old && self.mark.until > 0 {
-            reader = self.skip_to(reader, self.mark.until).await?;
+            let begin = self.skip_to(self.mark.until).await?;
+            self.read_from(begin).await?;
         }
-        self.mark.position = reader.position();
-        (self.reader, self.held) = (Some(reader), None);
+        if let Some(source) = &self.source {
+            self.mark.position = source.reader.position();
+        }
         self.save_mark().await;
         Ok(())
     }
@@ -54,23 +55,23 @@ impl Sender {
         *id == self.engine.identity.id || (!self.engine.params.use_storage_id && by_address())
     }
 
-    /// Steps over records older than `time`.
-    async fn skip_to(&self, reader: BinlogReader, time: i64) -> Result<BinlogReader, Pause> {
-        let (mut reader, end) = (reader, *self.written.borrow());
-        let dir = self.engine.binlog.dir().to_owned();
-        let skipping = tokio::task::spawn_blocking(move || {
+    /// Where records of `time` and later begin.
+    async fn skip_to(&self, time: i64) -> Result<Position, Pause> {
+        let (engine, end) = (self.engine.clone(), *self.written.borrow());
+        let skipping = move || {
+            let binlog = &engine.binlog;
+            let mut reader = BinlogReader::new(binlog.dir(), Position::default())?;
             loop {
                 let before = reader.position();
                 match reader.next(end)? {
-                    Next::Entry(entry) if entry.time >= time => {
-                        return BinlogReader::new(&dir, before);
-                    }
-                    Next::End => return Ok(reader),
+                    Next::Entry(entry) if entry.time >= time => return Ok(before),
+                    Next::End => return Ok(reader.position()),
+                    Next::Packed => binlog.unpack(reader.position().index)?,
                     _ => {}
                 }
             }
-        });
-        skipping.await.map_err(std::io::Error::other).and_then(|done| done).map_err(local)
+        };
+        self.engine.records_lane.run_long(skipping).await.map_err(local)
     }
 
     /// The file of the peer's mark. A peer without one may be known by another address: then the

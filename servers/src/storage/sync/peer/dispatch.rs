@@ -32,14 +32,15 @@ impl Sender {
         for (outcome, end) in outcomes.into_iter().zip(ends) {
             if let Err(error) = outcome {
                 // Later ones that succeeded are sent again: that does no harm.
-                self.rewind(before)?;
+                self.read_from(before).await?;
                 return Err(error.into());
             }
             (before, self.mark.sent) = (end, self.mark.sent + 1);
         }
         self.mark.position = read_to;
-        if self.mark.sent >= self.saved.sent + self.settings.records_per_mark
-            || self.mark.position.index != self.saved.position.index
+        let saved = self.saved.unwrap_or_default();
+        if self.mark.sent >= saved.sent + self.settings.records_per_mark
+            || self.mark.position.index != saved.position.index
         {
             self.save_mark().await;
         }
@@ -54,12 +55,16 @@ impl Sender {
         let mut sending = JoinSet::new();
         let count = entries.len();
         for ((at, slot), (entry, _)) in self.conns.iter_mut().enumerate().zip(entries) {
-            let (conn, peer) = (slot.take(), peer.clone());
+            let (conn, peer) =
+                (slot.take().filter(|conn| at == 0 || conn.is_fresh()), peer.clone());
             let (options, engine) = (self.settings.connect, self.engine.clone());
             sending.spawn(async move {
                 let conn = match conn {
                     Some(conn) => Ok(conn),
-                    None => open(&peer, &options).await.map(|conn| PeerConn::new(conn, engine)),
+                    None => {
+                        let conn = open(&peer, &engine, &options).await;
+                        conn.map(|conn| PeerConn::new(conn, engine))
+                    }
                 };
                 match conn {
                     Ok(mut conn) => {

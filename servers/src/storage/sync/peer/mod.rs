@@ -5,7 +5,6 @@ mod dispatch;
 mod read;
 
 use super::mark::Mark;
-use super::reader::{BinlogReader, Entry};
 use super::send::PeerConn;
 use super::senders::{Followed, Settings};
 use super::window::is_open;
@@ -17,6 +16,7 @@ use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::replication::SenderState;
 use fdfs_core::protocol::tracker::Brief;
 use fdfs_core::protocol::{StorageId, StorageStatus};
+use read::Source;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,12 +57,10 @@ pub(super) struct Sender {
     /// The file of the mark, once it is known.
     path: PathBuf,
     mark: Mark,
-    /// The mark as it was saved last.
-    saved: Mark,
+    /// The mark as it was saved last by this sender.
+    saved: Option<Mark>,
     /// Absent while it reads elsewhere.
-    reader: Option<BinlogReader>,
-    /// A record that waits for the batch before it.
-    held: Option<(Entry, Position)>,
+    source: Option<Source>,
     conns: Vec<Option<PeerConn>>,
     /// Damaged records skipped so far.
     damaged: u64,
@@ -91,9 +89,8 @@ impl Sender {
             written,
             stop,
             mark: Mark::default(),
-            saved: Mark::default(),
-            reader: None,
-            held: None,
+            saved: None,
+            source: None,
             conns: Vec::new(),
             damaged: 0,
         }
@@ -143,7 +140,7 @@ impl Sender {
             if progress.state != state || progress.state_since == 0 {
                 (progress.state, progress.state_since) = (state, now);
             }
-            if self.reader.is_some() {
+            if self.source.is_some() {
                 (progress.mark, progress.damaged) = (self.mark, self.damaged);
             }
         });
@@ -235,7 +232,7 @@ impl Sender {
         }
         let mut first = self.connect().await?;
         self.wait_for(&[S::WAIT_SYNC, S::SYNCING, S::ACTIVE]).await?;
-        if self.reader.is_none() || self.status() != S::ACTIVE {
+        if self.source.is_none() || self.status() != S::ACTIVE {
             self.note(SenderState::PREPARING);
             self.prepare().await?;
         }
@@ -266,7 +263,7 @@ impl Sender {
             let Some(peer) = self.peer().filter(|_| !self.is_over()) else {
                 return Err(Pause::Told);
             };
-            match open(&peer, &self.settings.connect).await {
+            match open(&peer, &self.engine, &self.settings.connect).await {
                 Ok(conn) => return Ok(PeerConn::new(conn, self.engine.clone())),
                 Err(error) if failed => {
                     tracing::debug!(peer = %self.id, %error, "cannot reach a peer");
@@ -314,9 +311,7 @@ impl Sender {
                 self.report(StorageStatus::OFFLINE).await?;
             }
         }
-        if self.mark != self.saved {
-            self.save_mark().await;
-        }
+        self.save_mark().await;
         self.wait_for_more().await
     }
 
@@ -336,13 +331,14 @@ impl Sender {
     }
 
     async fn save_mark(&mut self) {
-        if self.mark == self.saved {
+        let is_known = !self.path.as_os_str().is_empty();
+        if !is_known || self.saved == Some(self.mark) {
             return;
         }
         let (mark, path) = (self.mark, self.path.clone());
         let saved = tokio::task::spawn_blocking(move || mark.save(&path)).await;
         match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
-            Ok(()) => self.saved = mark,
+            Ok(()) => self.saved = Some(mark),
             Err(error) => {
                 tracing::error!(%error, mark = %self.path.display(), "cannot save a mark");
             }
@@ -356,9 +352,19 @@ impl Sender {
     }
 }
 
-async fn open(peer: &Brief, options: &ConnectOptions) -> fdfs_core::Result<Conn> {
+/// Connects to a peer at the first of its addresses that answers.
+async fn open(peer: &Brief, engine: &Engine, options: &ConnectOptions) -> fdfs_core::Result<Conn> {
     let port = u16::try_from(peer.port).unwrap_or(0);
-    Conn::connect(&peer.ip.to_string(), port, options).await
+    let ip = peer.ip.to_string();
+    let known = engine.ids.by_id(&peer.id.to_string());
+    let others = known.into_iter().flat_map(|entry| &entry.ips).filter(|other| **other != ip);
+    let mut opened = Conn::connect(&ip, port, options).await;
+    for other in others {
+        if opened.is_err() {
+            opened = Conn::connect(other, port, options).await;
+        }
+    }
+    opened
 }
 
 fn local(error: std::io::Error) -> Pause {
