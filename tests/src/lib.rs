@@ -8,6 +8,8 @@ pub mod engine;
 pub mod group;
 pub mod lan;
 pub mod members;
+pub mod moving;
+pub mod peer;
 pub mod raw;
 pub mod requests;
 pub mod scenarios;

@@ -3,6 +3,8 @@
 use super::types::{GroupInfo, StorageInfo, TrackerInfo};
 use super::{Client, ServerAddress, group};
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::Refusal;
+use crate::protocol::replication::ReplicationStatus;
 use crate::protocol::tracker::{GroupList, GroupMember, StorageList, TrunkServer};
 use crate::protocol::{Command, Status, StorageStatus};
 use crate::route::may_ask_another;
@@ -72,6 +74,23 @@ impl Client {
             trackers.push(TrackerInfo { address: tracker.to_string(), alive, is_leader });
         }
         Ok(trackers)
+    }
+
+    /// How far a storage has brought its peers; `None` when it is one of the original, which does
+    /// not tell.
+    pub async fn replication_status(
+        &self,
+        storage: &ServerAddress,
+    ) -> Result<Option<ReplicationStatus>> {
+        let call = self.begin("fdfs.replication_status")?;
+        let mut conn = match call.lend(storage).await {
+            Ok(conn) => conn,
+            Err(Refusal::Pool(error) | Refusal::Connect(error)) => return Err(error),
+        };
+        match call.exchange(&mut conn, (Command::REPLICATION_STATUS, 0), &()).await {
+            Err(error) if error.status() == Some(Status::EINVAL) => Ok(None),
+            told => told.map(Some),
+        }
     }
 
     /// Commands that change the cluster.

@@ -292,7 +292,7 @@ impl Call<'_> {
     }
 
     /// Lends a connection to a storage, at whichever of its addresses it can be reached.
-    async fn lend(&self, server: &ServerAddress) -> Result<Pooled, Refusal> {
+    pub(super) async fn lend(&self, server: &ServerAddress) -> Result<Pooled, Refusal> {
         let mut lent = self.client.lend(server, &self.limits).await;
         if let Err(Refusal::Connect(error)) = &lent {
             tracing::debug!(parent: &self.span, %error, "storage cannot be reached");

@@ -2,7 +2,7 @@
 
 use super::frame::StreamHead;
 use super::stats::StorageStats;
-use super::{Group, cluster as c, consensus as n, storage as s, tracker as t};
+use super::{Group, cluster as c, consensus as n, replication as r, storage as s, tracker as t};
 use crate::wire::{DecodeError, Rest, Text, Wire};
 use bytes::BytesMut;
 use std::fmt;
@@ -276,10 +276,12 @@ commands! {
     GET_GROUP_NAME = 109, Tracker, Safe: t::GetGroupName => Group;
     /// Asks whether the server lives.
     ACTIVE_TEST = 111, Any, Safe: () => ();
+    /// Tells how far each peer has been brought; of this project, the original refuses it.
+    REPLICATION_STATUS = 210, Storage, Safe: () => r::ReplicationStatus;
     /// Asks another tracker whether it takes part in the consensus (own; decision 0002).
-    CONSENSUS_HELLO = 112, Tracker, Safe: () => n::Hello;
+    CONSENSUS_HELLO = 211, Tracker, Safe: () => n::Hello;
     /// Carries one message of the consensus among trackers (own; decision 0002).
-    CONSENSUS_MESSAGE = 113, Tracker, Safe: n::Message => ();
+    CONSENSUS_MESSAGE = 212, Tracker, Safe: n::Message => ();
 }
 
 impl Command {

@@ -2,7 +2,8 @@
 //!
 //! `commands!` is the table of all command numbers: who receives each, whether it may be sent
 //! twice, and which structures its request and reply carry. The structures live in the modules by
-//! conversation: [`tracker`], [`storage`], [`cluster`], [`consensus`]; [`frame`] cuts a byte stream into packets.
+//! conversation: [`tracker`], [`storage`], [`cluster`], and those of this project alone,
+//! [`consensus`] and [`replication`]; [`frame`] cuts a byte stream into packets.
 
 #[macro_use]
 mod macros;
@@ -14,6 +15,7 @@ pub mod cluster;
 pub mod consensus;
 pub mod frame;
 pub mod meta;
+pub mod replication;
 pub mod stats;
 pub mod storage;
 pub mod tracker;

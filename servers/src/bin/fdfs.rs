@@ -1,7 +1,7 @@
 //! The command line of fdfs.
 
 use clap::{Parser, Subcommand};
-use fdfs_servers::tools::{demo, verify};
+use fdfs_servers::tools::{command_line, demo, monitor, verify};
 use std::process::ExitCode;
 
 /// A FastDFS cluster: servers, clients and tools
@@ -18,6 +18,8 @@ enum Command {
     Demo(demo::Options),
     /// Compare the members of a group
     Verify(verify::Options),
+    /// Show the cluster, delete storages and groups, choose trunk servers
+    Monitor(monitor::Options),
 }
 
 #[tokio::main]
@@ -26,8 +28,9 @@ async fn main() -> ExitCode {
         .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
         .init();
-    let done = match Args::parse().command {
+    let done = match Args::parse_from(command_line(std::env::args_os())).command {
         Command::Demo(options) => demo::run(options).await,
+        Command::Monitor(options) => return monitor::run(options).await,
         Command::Verify(options) => return verify::run(options).await,
     };
     match done {

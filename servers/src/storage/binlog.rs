@@ -9,11 +9,16 @@
 //! little disk space is always set aside for records, and changes are refused before they are made
 //! when that cannot be had; the last of it is kept for deletions, which make room again.
 
+mod archive;
+mod index;
+
+pub(super) use archive::{file_len, is_packed};
+pub(super) use index::file_path;
+
 use super::disk::{Disk, DiskFile};
-use crate::state_file::{read_optional, safe_write};
-use fdfs_core::config::Ini;
 use fdfs_core::protocol::{NAME_LEN_MAX, Name};
 use fdfs_core::wire::Text;
+use index::Index;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -232,6 +237,10 @@ pub struct Binlog {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     file_len_max: u64,
+    /// What `binlog_index.dat` says.
+    index: Mutex<Index>,
+    /// Held while a file is compressed or unpacked.
+    archiving: Mutex<()>,
     queue: Mutex<Queue>,
     /// Told when a batch was dealt with.
     dealt: Condvar,
@@ -251,7 +260,9 @@ impl Binlog {
 
     fn open_with(disk: Arc<dyn Disk>, dir: PathBuf, file_len_max: u64) -> io::Result<Self> {
         std::fs::create_dir_all(&dir)?;
-        let index = read_index(&dir)?;
+        archive::clear_up(&dir)?;
+        let known = Index::load(&dir)?;
+        let index = known.write;
         let path = file_path(&dir, index);
         let file: Arc<dyn DiskFile> = match disk.create_new(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => disk.open_write(&path)?,
@@ -283,6 +294,8 @@ impl Binlog {
             dir,
             disk,
             file_len_max,
+            index: Mutex::new(known),
+            archiving: Mutex::default(),
             queue: Mutex::new(queue),
             dealt: Condvar::new(),
             room: AtomicU64::new(0),
@@ -419,7 +432,7 @@ impl Binlog {
         let _ = self.disk.remove(&path);
         let created = self.disk.create_new(&path).and_then(|file| {
             // Named as the current one only once it is there: a crash between leaves the old one.
-            write_index(&self.dir, next).inspect_err(|_| {
+            self.change_index(|index| index.write = next).inspect_err(|_| {
                 let _ = self.disk.remove(&path);
             })?;
             Ok(file)
@@ -458,52 +471,6 @@ impl Binlog {
         queue.synced = queue.synced.max(end);
         Ok(())
     }
-}
-
-/// The file with this index.
-pub(super) fn file_path(dir: &Path, index: u32) -> PathBuf {
-    dir.join(format!("binlog.{index:03}"))
-}
-
-fn read_index(dir: &Path) -> io::Result<u32> {
-    if let Some(text) = read_optional(&dir.join("binlog_index.dat"))? {
-        let ini = Ini::parse(&String::from_utf8_lossy(&text));
-        if let Some(index) = ini.global().get("current_write").and_then(|text| text.parse().ok()) {
-            return Ok(index);
-        }
-        // The original writes this file without syncing it: a power failure may have emptied it.
-        let index = newest_file(dir)?;
-        tracing::warn!(index, "binlog_index.dat is damaged, going on with the newest file");
-        write_index(dir, index)?;
-        return Ok(index);
-    }
-    // The form of older versions: the bare number.
-    let index = match read_optional(&dir.join("binlog.index"))? {
-        Some(old) => String::from_utf8_lossy(&old).trim().parse().unwrap_or(0),
-        None => newest_file(dir)?,
-    };
-    write_index(dir, index)?;
-    Ok(index)
-}
-
-/// Index of the newest binlog file; 0 when there is none.
-fn newest_file(dir: &Path) -> io::Result<u32> {
-    let mut newest = 0;
-    for entry in std::fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        let index = name.to_str().and_then(|name| name.strip_prefix("binlog.")?.parse().ok());
-        newest = newest.max(index.unwrap_or(0));
-    }
-    Ok(newest)
-}
-
-fn write_index(dir: &Path, index: u32) -> io::Result<()> {
-    let path = dir.join("binlog_index.dat");
-    let old = read_optional(&path)?.unwrap_or_default();
-    let ini = Ini::parse(&String::from_utf8_lossy(&old));
-    let compress = ini.global().int("current_compress", 0).unwrap_or(0);
-    let text = format!("current_write={index}\ncurrent_compress={compress}\n");
-    safe_write(&path, text.as_bytes())
 }
 
 /// Length of the file up to the end of its last whole record.

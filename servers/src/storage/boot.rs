@@ -2,18 +2,21 @@
 
 use super::clock::SystemClock;
 use super::config::StorageConfig;
+use super::daily::compress_daily;
 use super::disk::RealDisk;
 use super::engine::{Engine, Identity};
 use super::identity::{InitFlag, MarkMaker};
 use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
 use super::orphans::{RunningMark, Suspects, check};
 use super::spare::Spare;
-use super::sync::mark::follow_port;
-use super::sync::peer::{Settings, run_senders};
+use super::sync::mark::{follow_port, stay_within};
+use super::sync::progress;
+use super::sync::senders::{Settings, run_senders};
 use super::{clock::Clock as _, serve, unrecorded};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
 use fdfs_core::file_id::{Source, short_code};
+use fdfs_core::protocol::replication::{ReplicationStatus, SenderState};
 use fdfs_core::protocol::{Group, StorageId};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,6 +26,11 @@ use tokio::task::JoinSet;
 
 /// Longest time that saying goodbye to the trackers may take.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Between looks at which peers lag behind.
+const LAG_LOG_INTERVAL: Duration = Duration::from_secs(300);
+/// Lags shorter than this are not written into the log.
+const LAG_LOGGED_SECS_MIN: i64 = 60;
 
 /// A storage at work; dropping it ends it at once.
 #[derive(Debug)]
@@ -36,6 +44,8 @@ pub struct RunningStorage {
     mark: RunningMark,
     /// Between saves of the statistics, and between syncs of the binlog.
     save_intervals: (Duration, Duration),
+    /// The second of the day at which old binlog files are compressed.
+    compress_at: Option<u32>,
 }
 
 impl RunningStorage {
@@ -86,6 +96,7 @@ impl RunningStorage {
         let spare = spare.as_ref();
         let engine = Engine::open(&config, identity, params, ids, disk, clock, spare)?;
         let engine = Arc::new(engine);
+        stay_within(engine.binlog.dir(), *engine.binlog.written().borrow())?;
         let (mark, suspects) = RunningMark::set(&base_path)?;
         let mut trackers = Vec::new();
         for tracker in &config.trackers {
@@ -93,8 +104,9 @@ impl RunningStorage {
         }
         let keys = &config.keys;
         let save_intervals = (keys.sync_stat_file_interval, keys.sync_binlog_buff_interval);
+        let compress_at = keys.compress_binlog.then_some(keys.compress_binlog_time);
         let server = serve_on(bound, &config, &engine);
-        let senders = Settings::new(&config, port);
+        let senders = Settings::new(&config, &engine, port);
         let link = Link::new(engine, config, flag, trackers, (own_ip, port), server.counts());
         for departure in departures {
             link.shared().depart(departure, false);
@@ -108,6 +120,7 @@ impl RunningStorage {
             stop: watch::Sender::new(false),
             mark,
             save_intervals,
+            compress_at,
         };
         running.start_jobs(suspects);
         let sending = run_senders(running.link.clone(), senders, running.stop.subscribe());
@@ -132,6 +145,11 @@ impl RunningStorage {
                 tracing::error!(%error, "cannot sync the binlog");
             });
         }));
+        if let Some(at) = self.compress_at {
+            let (engine, stop) = (self.link.engine.clone(), self.stop.subscribe());
+            self.jobs.spawn(compress_daily(engine, at, stop));
+        }
+        self.jobs.spawn(log_lags(self.link.engine.clone()));
         if let Some(suspects) = suspects {
             let engine = self.link.engine.clone();
             self.jobs.spawn(async move {
@@ -163,6 +181,11 @@ impl RunningStorage {
     /// The link to the trackers: what is known of the group, and what they are told.
     pub fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+
+    /// How far this storage has brought its peers.
+    pub async fn replication(&self) -> ReplicationStatus {
+        progress::status(&self.link.engine).await
     }
 
     /// Waits until a tracker sends clients here. A new storage of a group with files becomes
@@ -208,6 +231,24 @@ async fn repeat(interval: Duration, work: impl Fn() + Clone + Send + 'static) {
         interval.tick().await;
         // A panic in there was logged by the runtime; the next round tries again.
         let _ = tokio::task::spawn_blocking(work.clone()).await;
+    }
+}
+
+/// Writes into the log which peers lag behind.
+async fn log_lags(engine: Arc<Engine>) {
+    let mut interval = tokio::time::interval(LAG_LOG_INTERVAL);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        for peer in progress::status(&engine).await.peers {
+            if peer.state() != SenderState::FAILED && peer.lag_secs < LAG_LOGGED_SECS_MIN {
+                continue;
+            }
+            tracing::warn!(peer = %peer.id, state = %peer.state(),
+                reason = peer.reason().unwrap_or_default(), records = peer.lag_records,
+                bytes = peer.lag_bytes, secs = peer.lag_secs, damaged = peer.damaged,
+                "a peer lags behind");
+        }
     }
 }
 

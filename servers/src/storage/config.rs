@@ -171,10 +171,7 @@ const SYNC_THREADS_MAX: usize = 256;
 const KEY_NAMESPACE_LEN: usize = 64;
 
 /// Keys that only later parts of this server read: known, and without effect until then.
-const LATER: &[(&str, &str)] = &[
-    ("check_file_duplicate", "duplicates are not looked for yet"),
-    ("compress_binlog", "old binlogs are not compressed yet"),
-];
+const LATER: &[(&str, &str)] = &[("check_file_duplicate", "duplicates are not looked for yet")];
 
 impl StorageConfig {
     /// Reads a loaded file.
@@ -281,8 +278,10 @@ fn check(scope: &Scope<'_>, keys: &StorageKeys) -> Result<(), ConfigError> {
 fn sync_threads_max(scope: &Scope<'_>, keys: &StorageKeys) -> usize {
     let text = keys.sync_max_threads.trim();
     let threads = match text.parse::<i64>() {
-        Ok(0) => keys.store_path_count * 2,
-        Ok(threads) => usize::try_from(threads).unwrap_or(0),
+        Ok(threads) => match usize::try_from(threads) {
+            Ok(0) | Err(_) => keys.store_path_count * 2,
+            Ok(threads) => threads,
+        },
         Err(_) if text.eq_ignore_ascii_case("auto") => keys.store_path_count * 2,
         Err(_) => {
             scope.warn("sync_max_threads", "neither a number nor auto");
@@ -379,6 +378,19 @@ mod tests {
             ("tracker_server=10.0.0.1,10.0.0.2:22122", 22),
         ] {
             assert_eq!(load(text).unwrap_err().errno(), errno, "{text}");
+        }
+        for (text, threads) in [
+            ("", 2),
+            ("sync_max_threads=Auto", 2),
+            ("sync_max_threads=0\nstore_path_count=2\nstore_path1=/b", 4),
+            ("sync_max_threads=-5", 2),
+            ("sync_max_threads=9", 9),
+            ("sync_max_threads=999", 256),
+            ("sync_min_threads=8\nsync_max_threads=4", 8),
+            ("sync_min_threads=8\nsync_max_threads=many", 16),
+            ("sync_min_threads=0\nsync_max_threads=1", 1),
+        ] {
+            assert_eq!(load(text).unwrap().sync_threads_max, threads, "{text}");
         }
         let ini = Ini::parse("base_path=/s\n");
         assert_eq!(StorageConfig::from_ini(&ini).unwrap_err().errno(), 2, "a tracker is needed");

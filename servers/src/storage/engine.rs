@@ -12,6 +12,7 @@ use super::spare::Spare;
 use super::stats::Stats;
 use super::store::Store;
 use super::sync::Arrivals;
+use super::sync::progress::Board;
 use crate::state_file::{read_optional, safe_write};
 use fdfs_core::config::{ClusterParams, StorageIds};
 use fdfs_core::file_id::{LogicName, Source};
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(super) records_lane: Lane,
     /// What has arrived from peers.
     pub(super) arrivals: Arrivals,
+    /// What senders say of themselves.
+    pub(super) board: Board,
     /// Counters.
     pub stats: Stats,
     /// Files being changed now.
@@ -103,6 +106,7 @@ impl Engine {
             binlog: Binlog::open(disk.clone(), data.join("sync"))?,
             records_lane: Lane::new(threads, spare.cloned()),
             arrivals: Arrivals::default(),
+            board: Board::default(),
             stats,
             locks: Arc::default(),
             disk: SyncEvery::wrap(disk, keys.fsync_after_written_bytes),

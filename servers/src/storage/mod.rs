@@ -4,6 +4,7 @@ pub mod binlog;
 mod boot;
 pub mod clock;
 pub mod config;
+mod daily;
 pub mod disk;
 pub mod engine;
 pub mod identity;

@@ -135,6 +135,11 @@ async fn handle(engine: &Arc<Engine>, conn: &mut Conn, request: Request) -> Hand
             let sent = sync::path_binlog::send(engine, conn, &head).await?;
             Ok(sent.map(|()| Answer::SentLast))
         }
+        Command::REPLICATION_STATUS => {
+            attempt!(decode::<()>(conn));
+            let status = sync::progress::status(engine).await;
+            Ok(Ok(Answer::Body(status.encode())))
+        }
         Command::ACTIVE_TEST => Ok(decode::<()>(conn).map(|()| Answer::Body(BytesMut::new()))),
         _ => handle_small(engine, conn, request.header).await,
     }

@@ -64,6 +64,7 @@ impl Tail {
             match reader.next(end)? {
                 Next::End => return Ok(tail),
                 Next::Damaged(_) => {}
+                Next::Packed => engine.binlog.unpack(reader.position().index)?,
                 Next::Entry(entry) => {
                     *tail.names.entry(entry.name).or_default() |= !entry.replica;
                     tail.last_time = tail.last_time.max(entry.time);

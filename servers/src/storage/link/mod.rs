@@ -50,10 +50,27 @@ pub struct View {
     pub trunk_server: Option<Brief>,
     /// Peers deleted or moved lately, the newest last: their marks are obsolete.
     pub departures: Vec<Departure>,
+    /// How many departures there have been; only the last of them are kept.
+    pub departed: u64,
     /// Whether a tracker sends clients here.
     pub is_active: bool,
     /// Whether a tracker knows this storage and its free space.
     pub is_reported: bool,
+}
+
+impl View {
+    /// The departures after the first `count` ones, as far as they are kept.
+    pub fn departed_since(&self, count: u64) -> &[Departure] {
+        let fresh = usize::try_from(self.departed.saturating_sub(count)).unwrap_or(usize::MAX);
+        let start = self.departures.len().saturating_sub(fresh);
+        self.departures.get(start..).unwrap_or_default()
+    }
+
+    /// The address by which a storage was last known.
+    pub fn ip_of(&self, id: &str) -> Option<String> {
+        let peer = self.peers.iter().find(|peer| peer.brief.id.to_string() == id)?;
+        Some(peer.brief.ip.to_string())
+    }
 }
 
 /// The link of one storage to all its trackers.
@@ -135,6 +152,7 @@ impl Link {
                 leader: shared.peers.leader(),
                 trunk_server: shared.peers.trunk_server().cloned(),
                 departures: shared.departures().to_vec(),
+                departed: shared.departed(),
                 is_active: shared.is_active(),
                 is_reported: shared.is_reported(),
             };
@@ -184,6 +202,22 @@ impl Link {
             Some(error) if !heard => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Reads what is new in the change log of every tracker, and follows it.
+    pub async fn read_changelog(&self) {
+        let (group, id) = (self.profile.group, self.profile.id);
+        let logs = startup::read_changelogs(&self.config, group, id).await;
+        let group = group.to_string();
+        for departure in logs.iter().flat_map(|log| departures(log, &group)) {
+            self.shared().depart(departure, self.profile.use_ids);
+        }
+        self.publish().await;
+    }
+
+    /// Whether a storage without a mark may be one that was known by another address.
+    pub fn follows_moves(&self) -> bool {
+        self.profile.follows_changelog && !self.profile.use_ids
     }
 
     /// Asks one tracker on a connection of its own.

@@ -104,9 +104,12 @@ impl Peers {
         self.changes
     }
 
-    /// Marks a peer as one that this storage has no more work with.
+    /// Marks a peer that is gone as one that this storage has no more work with. One that has come
+    /// back meanwhile stays: trackers tell of it only once.
     pub fn retire(&mut self, id: &StorageId) {
-        self.note_status(id, StorageStatus::NONE);
+        if self.status(id).is_some_and(StorageStatus::is_gone) {
+            self.note_status(id, StorageStatus::NONE);
+        }
     }
 
     /// Notes a status that this storage has given the peer itself.
@@ -303,6 +306,7 @@ mod tests {
         peers.merge(&[brief("a", S::DELETED)], &me);
         assert_eq!(peers.status(&a), Some(S::NONE));
         peers.merge(&[brief("a", S::INIT)], &me);
-        assert_eq!(peers.status(&a), Some(S::INIT));
+        peers.retire(&a);
+        assert_eq!(peers.status(&a), Some(S::INIT), "it was faster than who retires it");
     }
 }

@@ -73,6 +73,8 @@ pub struct Shared {
     /// The reporter that asks who sends the old files; only one does.
     pub(super) asking: Option<usize>,
     departures: Vec<Departure>,
+    /// How many there have been, the forgotten ones included.
+    departed: u64,
 }
 
 impl Shared {
@@ -86,6 +88,7 @@ impl Shared {
             trackers,
             asking: None,
             departures: Vec::new(),
+            departed: 0,
         }
     }
 
@@ -130,6 +133,11 @@ impl Shared {
     /// What happened to peers lately, the newest last.
     pub fn departures(&self) -> &[Departure] {
         &self.departures
+    }
+
+    /// How many departures there have been, those forgotten included.
+    pub fn departed(&self) -> u64 {
+        self.departed
     }
 
     pub(super) fn standing(&mut self, index: usize) -> Option<&mut Standing> {
@@ -214,5 +222,6 @@ impl Shared {
             self.departures.remove(0);
         }
         self.departures.push(departure);
+        self.departed += 1;
     }
 }

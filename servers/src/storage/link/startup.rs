@@ -21,6 +21,8 @@ const ROUNDS_PER_LOG: u32 = 30;
 const ID_ROUNDS: u32 = 5;
 /// Requests that fetching the whole id table takes at most (spec 03 §A5).
 const ID_REQUESTS_MAX: usize = 32;
+/// Requests that reading what is new in a change log takes at most; each brings 8 KiB.
+const CHANGELOG_REQUESTS_MAX: usize = 32;
 
 /// Why a storage cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -258,11 +260,27 @@ pub async fn report_ip(
         }
         tokio::time::sleep(ROUND_PAUSE).await;
     }
-    let me = GroupStorage { group, id: StorageId::truncated(new_ip.as_bytes()) };
+    read_changelogs(config, group, StorageId::truncated(new_ip.as_bytes())).await
+}
+
+/// What is new in the change log of each tracker for this storage. A tracker sends a line once.
+pub(super) async fn read_changelogs(
+    config: &StorageConfig,
+    group: Group,
+    id: StorageId,
+) -> Vec<Vec<u8>> {
+    let me = Some(GroupStorage { group, id });
     let mut logs = Vec::new();
     for tracker in &config.trackers {
-        let told = ask_once::<Rest>(config, tracker, Command::CHANGELOG, &Some(me.clone())).await;
-        logs.extend(told.ok().map(|log| log.0));
+        let mut log = Vec::new();
+        for _ in 0..CHANGELOG_REQUESTS_MAX {
+            let told = ask_once::<Rest>(config, tracker, Command::CHANGELOG, &me).await;
+            match told {
+                Ok(piece) if !piece.0.is_empty() => log.extend_from_slice(&piece.0),
+                _ => break,
+            }
+        }
+        logs.push(log);
     }
     logs
 }

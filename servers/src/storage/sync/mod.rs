@@ -1,19 +1,23 @@
 //! Replication within a group (spec 03 §C).
 //!
 //! Every storage sends what clients changed on it to every other one. One task for each peer
-//! ([`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records that do
-//! not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers send
-//! here arrives in [`service`] and is put into files by [`receive`]. Who must know which files there
-//! are, and has none of the records before, asks [`path_binlog`].
+//! ([`senders`], [`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records
+//! that do not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers
+//! send here arrives in [`service`] and is put into files by [`receive`]. Who must know which files
+//! there are, and has none of the records before, asks [`path_binlog`]. [`progress`] tells how far all
+//! that has come.
 
 pub(super) mod batch;
 pub(super) mod mark;
 pub(super) mod path_binlog;
-pub(super) mod peer;
+mod peer;
+pub(super) mod progress;
 pub(in crate::storage) mod reader;
 mod receive;
 mod send;
+pub(super) mod senders;
 pub(super) mod service;
+mod window;
 
 use fdfs_core::protocol::{GROUP_STORAGES_MAX, StorageId};
 use std::collections::HashMap;

@@ -74,6 +74,7 @@ impl PathBinlog {
                 Next::Entry(entry) => self.add(&entry, &mut lines)?,
                 // Whoever replicates it has said so in the log.
                 Next::Damaged(_) => {}
+                Next::Packed => self.engine.binlog.unpack(self.reader.position().index)?,
                 Next::End if lines.is_empty() => return Ok(None),
                 Next::End => break,
             }

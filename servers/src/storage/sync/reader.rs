@@ -1,6 +1,6 @@
 //! Reading the binlog, record by record, as far as it has been written.
 
-use crate::storage::binlog::{Operation, Position, file_path};
+use crate::storage::binlog::{Operation, Position, file_path, is_packed};
 use fdfs_core::protocol::Name;
 use std::fs::File;
 use std::io;
@@ -70,8 +70,17 @@ pub(in crate::storage) enum Next {
     Entry(Entry),
     /// A line that is no record. It is stepped over: nothing can be made of it.
     Damaged(Vec<u8>),
+    /// The next file is there in compressed form only: it must be unpacked first.
+    Packed,
     /// All that has been written was read.
     End,
+}
+
+/// What reading on has brought.
+enum More {
+    Bytes,
+    Packed,
+    Nothing,
 }
 
 /// Reads the binlog from a position on.
@@ -83,26 +92,44 @@ pub(in crate::storage) struct BinlogReader {
     /// Bytes of the file from `position` on.
     ahead: Vec<u8>,
     taken: usize,
+    /// Whether the position may be in the middle of a line.
+    within_line: bool,
+    /// Whether what comes up to the end of the line belongs to a line that is none.
+    in_junk: bool,
 }
 
 impl BinlogReader {
     /// Reads on from `position`. One in the middle of a line, as the original leaves some (spec 04
     /// §D.4), is moved back to its beginning: sending a record twice does no harm.
     pub(in crate::storage) fn new(dir: &Path, position: Position) -> io::Result<Self> {
-        let mut reader =
-            Self { dir: dir.to_owned(), position, file: None, ahead: Vec::new(), taken: 0 };
-        if position.offset > 0
-            && let Some(file) = reader.open()?
+        let mut reader = Self {
+            dir: dir.to_owned(),
+            position,
+            file: None,
+            ahead: Vec::new(),
+            taken: 0,
+            within_line: position.offset > 0,
+            in_junk: false,
+        };
+        reader.go_to_line()?;
+        Ok(reader)
+    }
+
+    /// Goes back to where the line begins, once the file can be read.
+    fn go_to_line(&mut self) -> io::Result<()> {
+        let offset = self.position.offset;
+        if self.within_line
+            && let Some(file) = self.open()?
         {
-            let start = position.offset.saturating_sub(LINE_LEN_MAX as u64);
-            let mut before = vec![0; usize::try_from(position.offset - start).unwrap_or(0)];
+            let start = offset.saturating_sub(LINE_LEN_MAX as u64);
+            let mut before = vec![0; usize::try_from(offset - start).unwrap_or(0)];
             let read = read_full(file, &mut before, start)?;
             let before = before.get(..read).unwrap_or_default();
             let line = before.iter().rposition(|byte| *byte == b'\n').map(|at| at as u64 + 1);
-            reader.position.offset =
-                start + line.unwrap_or(if start == 0 { 0 } else { read as u64 });
+            self.position.offset = start + line.unwrap_or(if start == 0 { 0 } else { read as u64 });
+            self.within_line = false;
         }
-        Ok(reader)
+        Ok(())
     }
 
     /// Where the next record begins.
@@ -124,6 +151,7 @@ impl BinlogReader {
 
     /// The next record among those written up to `end`.
     pub(in crate::storage) fn next(&mut self, end: Position) -> io::Result<Next> {
+        self.go_to_line()?;
         loop {
             let rest = self.ahead.get(self.taken..).unwrap_or_default();
             if let Some(len) = rest.iter().position(|byte| *byte == b'\n') {
@@ -135,40 +163,62 @@ impl BinlogReader {
                 let next = entry.map_or_else(|| Next::Damaged(line.to_vec()), Next::Entry);
                 self.taken += len + 1;
                 self.position.offset += len as u64 + 1;
-                return Ok(next);
+                match std::mem::take(&mut self.in_junk) {
+                    true => continue,
+                    false => return Ok(next),
+                }
             }
-            if !self.read_on(end)? {
-                return Ok(Next::End);
+            if rest.len() >= LINE_LEN_MAX {
+                // Kept until the line ends, junk could fill the memory.
+                let line = rest.get(..LINE_LEN_MAX).unwrap_or_default().to_vec();
+                self.position.offset += rest.len() as u64;
+                self.taken = self.ahead.len();
+                if !std::mem::replace(&mut self.in_junk, true) {
+                    return Ok(Next::Damaged(line));
+                }
+            }
+            match self.read_on(end)? {
+                More::Bytes => {}
+                More::Packed => return Ok(Next::Packed),
+                More::Nothing => return Ok(Next::End),
             }
         }
     }
 
-    /// Reads more of the file, or goes on to the next one. Whether there is more.
-    fn read_on(&mut self, end: Position) -> io::Result<bool> {
+    /// Reads more of the file, or goes on to the next one.
+    fn read_on(&mut self, end: Position) -> io::Result<More> {
         let held = self.ahead.len() - self.taken;
         let from = self.position.offset + held as u64;
         let last = self.position.index >= end.index;
         let limit = if last { end.offset.saturating_sub(from) } else { u64::MAX };
         let len = usize::try_from(limit).unwrap_or(READ_LEN).min(READ_LEN);
         let mut piece = vec![0; len];
+        let (dir, index) = (self.dir.clone(), self.position.index);
         let read = match self.open()? {
             Some(file) => read_full(file, &mut piece, from)?,
-            None => 0,
+            None if is_packed(&dir, index) => return Ok(More::Packed),
+            None => {
+                if !last {
+                    tracing::error!(index, "a binlog file is missing: its changes are not sent");
+                }
+                0
+            }
         };
         self.ahead.drain(..self.taken);
         self.taken = 0;
         self.ahead.extend_from_slice(piece.get(..read).unwrap_or_default());
         if read > 0 {
-            return Ok(true);
+            return Ok(More::Bytes);
         }
         if last {
-            return Ok(false);
+            return Ok(More::Nothing);
         }
         // What is left of a file that goes on in the next one was never acknowledged.
         self.ahead.clear();
         self.file = None;
+        (self.within_line, self.in_junk) = (false, false);
         self.position = Position { index: self.position.index + 1, offset: 0 };
-        Ok(true)
+        Ok(More::Bytes)
     }
 }
 
@@ -238,6 +288,7 @@ mod tests {
             match reader.next(end).unwrap() {
                 Next::Entry(entry) => times.push(entry.time),
                 Next::Damaged(line) => assert_eq!(line, b"2 garbage"),
+                Next::Packed => panic!("nothing is compressed"),
                 Next::End => break,
             }
         }
@@ -261,5 +312,54 @@ mod tests {
         }
         let missing = BinlogReader::new(dir.path(), Position { index: 7, offset: 9 }).unwrap();
         assert_eq!(missing.position(), Position { index: 7, offset: 9 });
+    }
+
+    #[test]
+    fn junk_of_any_length_is_one_damaged_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let junk = "x".repeat(3 * READ_LEN);
+        let text = format!("1 C {NAME}\n{junk} 9 C {NAME}\n2 C {NAME}\n");
+        write(dir.path(), 0, &text);
+        let end = Position { index: 0, offset: text.len() as u64 };
+        let mut reader = BinlogReader::new(dir.path(), Position::default()).unwrap();
+        let mut seen = Vec::new();
+        loop {
+            match reader.next(end).unwrap() {
+                Next::Entry(entry) => seen.push(entry.time),
+                Next::Damaged(line) => seen.push(-(line.len() as i64)),
+                Next::Packed => panic!("nothing is compressed"),
+                Next::End => break,
+            }
+            assert!(reader.ahead.len() <= 2 * READ_LEN);
+        }
+        assert_eq!(seen, [1, -(LINE_LEN_MAX as i64), 2]);
+        assert_eq!(reader.position(), end);
+    }
+
+    #[test]
+    fn compressed_files_are_asked_for_and_read_once_they_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("1 C {NAME}\n2 C {NAME}\n");
+        let second = text.len() as u64 / 2;
+        for index in 0..2 {
+            std::fs::write(dir.path().join(format!("binlog.{index:03}.gz")), "").unwrap();
+        }
+        write(dir.path(), 2, "");
+        let end = Position { index: 2, offset: 0 };
+        let within = Position { index: 0, offset: second + 9 };
+        let mut reader = BinlogReader::new(dir.path(), within).unwrap();
+        for (index, times) in [(0, &[2][..]), (1, &[1, 2])] {
+            for _ in 0..2 {
+                assert_eq!(reader.next(end).unwrap(), Next::Packed);
+                assert_eq!(reader.position().index, index);
+            }
+            write(dir.path(), index, &text);
+            for time in times {
+                let next = reader.next(end).unwrap();
+                assert!(matches!(next, Next::Entry(entry) if entry.time == *time));
+            }
+        }
+        assert_eq!(reader.next(end).unwrap(), Next::End);
+        assert_eq!(reader.position(), end);
     }
 }

@@ -18,6 +18,10 @@ use fdfs_core::{Error, ErrorKind, Result};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// After this an unused connection is replaced (spec 03 §C5).
+const IDLE_MAX: Duration = Duration::from_secs(3600);
 
 /// A connection to a peer.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(super) struct PeerConn {
     /// The last file was there already: the peer is asked before the next one is sent.
     exists_there: bool,
     buffer: Vec<u8>,
+    used: Instant,
 }
 
 /// Content to be sent: the first piece of it is in the buffer.
@@ -49,7 +54,13 @@ impl PeerConn {
         if let Err(error) = conn.drop_unsent_on_close() {
             tracing::warn!(%error, "a peer may get changes late after its line was cut");
         }
-        Self { conn, engine, exists_there: false, buffer: Vec::new() }
+        let (buffer, used) = (Vec::new(), Instant::now());
+        Self { conn, engine, exists_there: false, buffer, used }
+    }
+
+    /// Whether it was used lately: one that was not may have been dropped on the way by now.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.used.elapsed() < IDLE_MAX
     }
 
     /// Says which storage this is; from then on the peer notes how far it has come.
@@ -65,6 +76,7 @@ impl PeerConn {
 
     /// Sends a change. An error means that the peer may not have it.
     pub(super) async fn send(&mut self, entry: &Entry) -> Result<()> {
+        self.used = Instant::now();
         if self.is_in_trunk(entry) {
             tracing::error!(name = %entry.name,
                 "a file inside a trunk file is not replicated: this server cannot read those yet");
@@ -227,6 +239,11 @@ impl PeerConn {
         }
         match self.names(Command::SYNC_RENAME_FILE, entry, old_name).await? {
             Status::ENOENT => self.whole(entry, Command::SYNC_CREATE_FILE).await,
+            // Changes under the old name that were not sent yet when it went are not sent any more.
+            // The original leaves it at that (spec 03, quirk C4).
+            Status::OK | Status::EEXIST if self.differs(entry).await? => {
+                self.whole(entry, Command::SYNC_UPDATE_FILE).await
+            }
             outcome => self.settle(entry, outcome, &[Status::EEXIST]),
         }
     }

@@ -1,0 +1,166 @@
+//! Who is sent to: a sender for each peer as long as it is one, and what becomes of the marks of
+//! those that are gone (spec 03 §A15, §C3).
+
+use super::mark::MarkNames;
+use super::peer::Sender;
+use crate::storage::config::StorageConfig;
+use crate::storage::engine::Engine;
+use crate::storage::link::{Departure, Link, View, connect_options};
+use fdfs_core::net::ConnectOptions;
+use fdfs_core::protocol::{StorageId, StorageStatus};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// What senders are told by the configuration.
+#[derive(Debug, Clone)]
+pub(in crate::storage) struct Settings {
+    pub(super) connect: ConnectOptions,
+    pub(super) threads_max: usize,
+    pub(super) interval: Duration,
+    /// Seconds of the day between which changes are sent.
+    pub(super) window: Option<(u32, u32)>,
+    pub(super) heart_beat_interval: Duration,
+    pub(super) records_per_mark: u64,
+    pub(super) marks: MarkNames,
+}
+
+impl Settings {
+    pub(in crate::storage) fn new(config: &StorageConfig, engine: &Engine, port: u16) -> Self {
+        let keys = &config.keys;
+        let data = config.framework.base_path.join("data");
+        Self {
+            connect: connect_options(config),
+            threads_max: config.sync_threads_max,
+            interval: Duration::from_millis(keys.sync_interval_ms.unsigned_abs()),
+            window: config.sync_window(),
+            heart_beat_interval: keys.heart_beat_interval,
+            records_per_mark: keys.write_mark_file_freq as u64,
+            marks: MarkNames::new(&data, port, engine.params.use_storage_id),
+        }
+    }
+}
+
+/// How far departures have been followed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Followed {
+    /// So many departures were looked at.
+    pub(super) seen: u64,
+    /// Those of storages whose sender has not ended yet.
+    pub(super) waiting: Vec<Departure>,
+}
+
+/// Runs a sender for every peer, those that come later included, until `stop` turns true.
+pub(in crate::storage) async fn run_senders(
+    link: Arc<Link>,
+    settings: Settings,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut senders = Senders {
+        view: link.view(),
+        link,
+        settings,
+        stop: stop.clone(),
+        followed: watch::Sender::default(),
+        running: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
+    loop {
+        senders.follow_departures().await;
+        senders.begin();
+        let has_ended = tokio::select! {
+            _ = senders.view.changed() => false,
+            Some(_) = senders.tasks.join_next() => true,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        if has_ended {
+            senders.clear_up().await;
+        }
+    }
+    while senders.tasks.join_next().await.is_some() {}
+}
+
+struct Senders {
+    link: Arc<Link>,
+    settings: Settings,
+    view: watch::Receiver<View>,
+    stop: watch::Receiver<bool>,
+    followed: watch::Sender<Followed>,
+    running: HashMap<StorageId, AbortHandle>,
+    tasks: JoinSet<()>,
+}
+
+impl Senders {
+    /// Begins sending to peers that nothing is sent to yet.
+    fn begin(&mut self) {
+        let me = self.link.engine.identity.id;
+        let peers: Vec<StorageId> = {
+            let view = self.view.borrow();
+            let wanted = |status: StorageStatus| !status.is_gone() && status != StorageStatus::NONE;
+            let peers = view.peers.iter().filter(|peer| wanted(peer.status()));
+            peers.map(|peer| peer.brief.id).filter(|id| *id != me).collect()
+        };
+        for id in peers {
+            if !self.running.contains_key(&id) {
+                let (link, settings) = (self.link.clone(), self.settings.clone());
+                let followed = self.followed.subscribe();
+                let sender = Sender::new(link, settings, id, followed, self.stop.clone());
+                self.running.insert(id, self.tasks.spawn(sender.run()));
+            }
+        }
+    }
+
+    /// Renames the marks of peers that are gone, unless their sender may still write them.
+    async fn follow_departures(&mut self) {
+        let (departed, moves) = {
+            let (view, followed) = (self.view.borrow_and_update(), self.followed.borrow());
+            let waiting = followed.waiting.iter().chain(view.departed_since(followed.seen));
+            let ip = |id: &str| view.ip_of(id).unwrap_or_else(|| id.to_owned());
+            let moves: Vec<_> = waiting.map(|gone| (gone.clone(), ip(&gone.id))).collect();
+            (view.departed, moves)
+        };
+        let runs = |id: &str| self.running.keys().any(|running| running.to_string() == id);
+        let (waiting, ready): (Vec<_>, Vec<_>) =
+            moves.into_iter().partition(|(departure, _)| runs(&departure.id));
+        if !ready.is_empty() {
+            let marks = self.settings.marks.clone();
+            // A panic in there was logged by the runtime.
+            let _ = tokio::task::spawn_blocking(move || depart(&marks, ready)).await;
+        }
+        let waiting = waiting.into_iter().map(|(departure, _)| departure).collect();
+        self.followed.send_replace(Followed { seen: departed, waiting });
+    }
+
+    /// After a sender has ended: a peer that was deleted is one that nothing is done with any more.
+    async fn clear_up(&mut self) {
+        let (ended, running) =
+            self.running.drain().partition(|(_, task): &(_, AbortHandle)| task.is_finished());
+        self.running = running;
+        let ended: HashMap<StorageId, AbortHandle> = ended;
+        for id in ended.into_keys() {
+            let status = self.link.shared().peers.status(&id);
+            let deleted = Departure { id: id.to_string(), new_ip: None };
+            self.followed.send_modify(|followed| {
+                // No change log may have told of it.
+                if status == Some(StorageStatus::DELETED) && !followed.waiting.contains(&deleted) {
+                    followed.waiting.push(deleted);
+                }
+            });
+            self.follow_departures().await;
+            self.link.engine.board.forget(&id);
+            self.link.shared().peers.retire(&id);
+            self.link.publish().await;
+        }
+    }
+}
+
+fn depart(marks: &MarkNames, departed: Vec<(Departure, String)>) {
+    let now = chrono::Local::now().format("%Y%m%d%H%M%S").to_string();
+    for (departure, ip) in departed {
+        if let Err(error) = marks.depart(&departure, &ip, &now) {
+            tracing::error!(%error, id = departure.id, "cannot rename the mark of a storage");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A member of a group that a test plays: it sees each request of a sender, and answers it as the
+//! test wants.
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    reason = "a test that cannot play fails"
+)]
+
+use crate::moving::Group;
+use fdfs_core::net::{Conn, ConnectOptions};
+use fdfs_core::protocol::cluster::{ChangeList, Join, Joined, SyncDelete, SyncFile, SyncNames};
+use fdfs_core::protocol::cluster::{SyncRange, SyncSource};
+use fdfs_core::protocol::frame::{HEADER_LEN, Header};
+use fdfs_core::protocol::stats::StorageStats;
+use fdfs_core::protocol::storage::FileRef;
+use fdfs_core::protocol::{Command, Status, StorageId};
+use fdfs_core::wire::{FixedStr, Wire};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// A request that the peer was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The number of its connection.
+    pub conn: usize,
+    /// Whether that had said whose it is.
+    pub introduced: bool,
+    /// What is to be done.
+    pub command: Command,
+    /// When it was done at the sender, in Unix seconds.
+    pub timestamp: i32,
+    /// To which file.
+    pub name: String,
+    /// The content that came along.
+    pub content: Vec<u8>,
+}
+
+/// What the peer answers: a status, and a body.
+pub type Reply = (Status, Vec<u8>);
+
+/// Decides what is answered; it is called when a request has come, and again for as long as it has
+/// no answer.
+pub type Rule = dyn Fn(&Seen) -> Option<Reply> + Send + Sync;
+
+/// A member of the group; dropping it ends all its connections.
+#[derive(Debug)]
+pub struct FakePeer {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    _tasks: JoinSet<()>,
+}
+
+/// A success without body.
+pub fn ok() -> Option<Reply> {
+    Some((Status::OK, Vec::new()))
+}
+
+impl FakePeer {
+    /// Joins the group as 127.0.0.`host`, as one that needs no old files.
+    pub async fn join(group: &Group, host: u8, rule: Arc<Rule>) -> Self {
+        let ip = Ipv4Addr::new(127, 0, 0, host);
+        let listener = TcpListener::bind((ip, group.port)).await.unwrap();
+        let mut tasks = JoinSet::new();
+        let mut conn = introduce(group, ip).await;
+        tasks.spawn(async move {
+            while conn
+                .call::<ChangeList>(Command::STORAGE_BEAT, &None::<StorageStats>)
+                .await
+                .is_ok()
+            {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let for_conns = seen.clone();
+        tasks.spawn(async move {
+            let mut conns = JoinSet::new();
+            for number in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                conns.spawn(serve(stream, number, for_conns.clone(), rule.clone()));
+            }
+        });
+        Self { seen, _tasks: tasks }
+    }
+
+    /// All requests of replication so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The times of the changes so far.
+    pub fn times(&self) -> Vec<i32> {
+        self.seen().iter().map(|seen| seen.timestamp).collect()
+    }
+}
+
+/// Joins as a storage without old files to wait for.
+async fn introduce(group: &Group, ip: Ipv4Addr) -> Conn {
+    let options = ConnectOptions {
+        connect_timeout: Duration::from_secs(5),
+        io_timeout: Duration::from_secs(20),
+        bind: Some(IpAddr::V4(ip)),
+    };
+    let tracker = group.tracker.addr();
+    let mut conn =
+        Conn::connect(&tracker.ip().to_string(), tracker.port(), &options).await.unwrap();
+    let join = Join {
+        group: "group1".try_into().unwrap(),
+        port: group.port.into(),
+        store_path_count: 1,
+        subdir_count_per_path: 16,
+        upload_priority: 10,
+        join_time: 1,
+        up_time: 1,
+        version: FixedStr::truncated(b"6.16.1"),
+        init_flag: 1,
+        status: 0,
+        id: StorageId::EMPTY,
+        tracker_ip: FixedStr::truncated(tracker.ip().to_string().as_bytes()),
+        trackers: vec![tracker.to_string().as_str().try_into().unwrap()],
+    };
+    conn.call::<Joined>(Command::STORAGE_JOIN, &join).await.unwrap();
+    let nobody = SyncSource { id: StorageId::EMPTY, until: 0 };
+    conn.call::<()>(Command::SYNC_NOTIFY, &nobody).await.unwrap();
+    conn
+}
+
+/// Reads the requests of one connection and answers them.
+async fn serve(mut stream: TcpStream, conn: usize, all: Arc<Mutex<Vec<Seen>>>, rule: Arc<Rule>) {
+    let mut introduced = false;
+    loop {
+        let mut header = [0; HEADER_LEN];
+        if stream.read_exact(&mut header).await.is_err() {
+            return;
+        }
+        let header = Header::parse(header).unwrap();
+        let mut body = vec![0; usize::try_from(header.body_len).unwrap()];
+        if stream.read_exact(&mut body).await.is_err() {
+            return;
+        }
+        introduced |= header.command == Command::REPORT_SERVER_ID;
+        let (status, reply) = match header.command {
+            Command::REPORT_SERVER_ID | Command::ACTIVE_TEST => (Status::OK, Vec::new()),
+            command => {
+                let (timestamp, name, content) = parts(command, &body);
+                let seen = Seen { conn, introduced, command, timestamp, name, content };
+                if command != Command::QUERY_FILE_INFO {
+                    all.lock().unwrap().push(seen.clone());
+                }
+                loop {
+                    match rule(&seen) {
+                        Some(reply) => break reply,
+                        None => tokio::time::sleep(Duration::from_millis(2)).await,
+                    }
+                }
+            }
+        };
+        let header = Header::reply(status, reply.len() as u64);
+        if stream.write_all(&[&header.encode()[..], &reply].concat()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Time, name and content of a request.
+fn parts(command: Command, body: &[u8]) -> (i32, String, Vec<u8>) {
+    let head_len = command.stream_head().map_or(body.len(), |head| {
+        let name_len = u64::from_be_bytes(body[..8].try_into().unwrap());
+        head.fixed + usize::try_from(name_len).unwrap()
+    });
+    let (head, content) = body.split_at(head_len);
+    let (timestamp, name) = match command {
+        Command::SYNC_CREATE_FILE | Command::SYNC_UPDATE_FILE => {
+            let head = SyncFile::decode(head).unwrap();
+            (head.timestamp, head.name)
+        }
+        Command::SYNC_APPEND_FILE | Command::SYNC_MODIFY_FILE => {
+            let head = SyncRange::decode(head).unwrap();
+            (head.timestamp, head.name)
+        }
+        Command::SYNC_DELETE_FILE => {
+            let head = SyncDelete::decode(head).unwrap();
+            (head.timestamp, head.name)
+        }
+        Command::SYNC_RENAME_FILE | Command::SYNC_CREATE_LINK => {
+            let head = SyncNames::decode(head).unwrap();
+            (head.timestamp, head.name)
+        }
+        _ => (0, FileRef::decode(head).unwrap().name),
+    };
+    (timestamp, name.to_string(), content.to_vec())
+}
