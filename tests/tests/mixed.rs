@@ -12,7 +12,7 @@ use fdfs_core::protocol::storage::{
     Append, META_MERGE, META_OVERWRITE, Modify, Truncate, UploadSlave,
 };
 use fdfs_tests::daemons;
-use fdfs_tests::lan::{Lan, did_not_run};
+use fdfs_tests::lan::{Lan, did_not_run, has_no_network};
 use fdfs_tests::members::{Members, STORAGE_PORT, TRACKER};
 use fdfs_tests::raw::Raw;
 use fdfs_tests::requests::{bytes, download, file, set_metadata, stored, upload};
@@ -177,7 +177,7 @@ fn cluster(
     let mut members = match Members::new(dir.path(), &folders, "") {
         Ok(members) => members,
         Err(error) => {
-            did_not_run(test, &format!("it needs root and iproute2: {error}"));
+            has_no_network(test, &error);
             return None;
         }
     };
