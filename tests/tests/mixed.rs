@@ -2,8 +2,8 @@
 //! one member reaches the other, whoever's they are. Needs the original's daemons on PATH and root,
 //! for a network: the original refuses trackers on the loopback interface.
 //!
-//! The original loses changes when a file is cut, appended to after a cut, or renamed before what was
-//! done before has been sent (spec 03, quirks C), so each step waits for the one before.
+//! The original loses changes when a file is cut, appended to after a cut, or renamed before what
+//! was done before has been sent (spec 03, quirks C), so each step waits for the one before.
 #![allow(clippy::unwrap_used, missing_docs, clippy::cast_possible_wrap)]
 
 use fdfs_core::client::StorageStatus;

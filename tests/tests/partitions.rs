@@ -1,10 +1,10 @@
 //! Replication between real processes on a network of their own, while everything goes wrong that
-//! can: parts are killed, links cut and slow, a disk full. Afterwards all members hold the same, and
-//! everything that was acknowledged.
+//! can: parts are killed, links cut and slow, a disk full. Afterwards all members hold the same,
+//! and everything that was acknowledged.
 //!
-//! Changes to a file go to the storage it was uploaded to, as long as that lives. When clients change
-//! one file at two members that do not hear of each other, no order of these changes is right, here
-//! as in the original; so the load leaves files alone whose storage does not answer.
+//! Changes to a file go to the storage it was uploaded to, as long as that lives. When clients
+//! change one file at two members that do not hear of each other, no order of these changes is
+//! right, here as in the original; so the load leaves files alone whose storage does not answer.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::indexing_slicing)]
 #![allow(clippy::unwrap_used, missing_docs)]
 

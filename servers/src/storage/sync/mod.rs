@@ -3,8 +3,8 @@
 //! Every storage sends what clients changed on it to every other one. One task for each peer
 //! ([`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records that do
 //! not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers send
-//! here arrives in [`service`] and is put into files by [`receive`]. Who must know which files there
-//! are, and has none of the records before, asks [`path_binlog`].
+//! here arrives in [`service`] and is put into files by [`receive`]. Who must know which files
+//! there are, and has none of the records before, asks [`path_binlog`].
 
 pub(super) mod batch;
 pub(super) mod mark;
