@@ -137,9 +137,14 @@ impl Drop for Lan {
     }
 }
 
-/// To be called by a test that cannot run here: in CI that is a failure, elsewhere it is said where
-/// no test harness swallows it.
+/// Says that a test did not run, where no test harness swallows it.
 pub fn did_not_run(test: &str, why: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run in CI: {why}");
     let _ = writeln!(io::stderr(), "{test} DID NOT RUN: {why}");
+}
+
+/// The same for want of a network, which in CI is a failure.
+pub fn has_no_network(test: &str, error: &io::Error) {
+    let why = format!("it needs root and iproute2: {error}");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} must run in CI, but {why}");
+    did_not_run(test, &why);
 }

@@ -1,10 +1,10 @@
 //! Replication between real processes on a network of their own, while everything goes wrong that
-//! can: parts are killed, links cut and slow, a disk full. Afterwards all members hold the same, and
-//! everything that was acknowledged.
+//! can: parts are killed, links cut and slow, a disk full. Afterwards all members hold the same,
+//! and everything that was acknowledged.
 //!
-//! Changes to a file go to the storage it was uploaded to, as long as that lives. When clients change
-//! one file at two members that do not hear of each other, no order of these changes is right, here
-//! as in the original; so the load leaves files alone whose storage does not answer.
+//! Changes to a file go to the storage it was uploaded to, as long as that lives. When clients
+//! change one file at two members that do not hear of each other, no order of these changes is
+//! right, here as in the original; so the load leaves files alone whose storage does not answer.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::indexing_slicing)]
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -16,7 +16,7 @@ use fdfs_core::protocol::storage::{
 };
 use fdfs_core::protocol::{Command, Group, Name};
 use fdfs_core::wire::{Rest, Wire};
-use fdfs_tests::lan::did_not_run;
+use fdfs_tests::lan::{did_not_run, has_no_network};
 use fdfs_tests::members::{Members, PATIENCE, STORAGE_PORT, TRACKER, wait};
 use fdfs_tests::trees::{differences, tree};
 use fdfs_tests::{daemons, trees};
@@ -351,7 +351,7 @@ fn members_are_equal_after_everything_that_can_go_wrong() {
     let (members, disk) = match (Members::new(dir.path(), &folders, ""), small) {
         (Ok(members), Ok(disk)) => (members, disk),
         (Err(error), _) | (_, Err(error)) => {
-            return did_not_run("partitions", &format!("it needs root and iproute2: {error}"));
+            return has_no_network("partitions", &error);
         }
     };
     members.lan.enter().unwrap();

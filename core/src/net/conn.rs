@@ -83,9 +83,9 @@ impl Conn {
         self.limits = limits;
     }
 
-    /// From now on, closing it also drops what it has sent and the server's side has not taken. Else
-    /// the kernel goes on sending that, and after a cut of the line a change could arrive later than
-    /// those that were made since on another connection.
+    /// From now on, closing it also drops what it has sent and the server's side has not taken.
+    /// Else the kernel goes on sending that, and after a cut of the line a change could arrive
+    /// later than those that were made since on another connection.
     pub fn drop_unsent_on_close(&self) -> io::Result<()> {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
     }

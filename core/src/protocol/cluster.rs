@@ -228,8 +228,9 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
-/// The length that an answer to [`FetchPathBinlog`] announces. How long it will be is not known when
-/// it begins: it ends with its true length in 8 bytes and the end of the connection (spec 03 §C9).
+/// The length that an answer to [`FetchPathBinlog`] announces. How long it will be is not known
+/// when it begins: it ends with its true length in 8 bytes and the end of the connection (spec 03
+/// §C9).
 pub const PATH_BINLOG_LEN: u64 = 1 << 58;
 
 /// Longest tracker line in a join.

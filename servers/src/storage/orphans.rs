@@ -36,8 +36,8 @@ pub(super) struct Suspects {
     from: i64,
     /// The start of this process: later files are its own, and may be half written right now.
     pub(super) until: Moment,
-    /// Whether the machine is still up since then: the process died, but the kernel has kept all that
-    /// was written.
+    /// Whether the machine is still up since then: the process died, but the kernel has kept all
+    /// that was written.
     pub(super) same_boot: bool,
 }
 

@@ -155,8 +155,8 @@ impl Drop for Spare {
 fn sleep_on(gate: &Arc<Gate>, runtime: &Handle) {
     let (gate, opened) = (gate.clone(), gate.lock().opened);
     runtime.spawn(async move {
-        // A worker that takes a task from outside may have one of its own to do next, which no other
-        // worker would take from it. It comes back to this one when it has none.
+        // A worker that takes a task from outside may have one of its own to do next, which no
+        // other worker would take from it. It comes back to this one when it has none.
         tokio::task::yield_now().await;
         gate.wait(opened);
     });

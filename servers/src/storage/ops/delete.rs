@@ -12,10 +12,10 @@ use std::io;
 /// A file, what it links to, and its metadata.
 const RECORDS_MAX: usize = 3;
 
-/// Records that a file and its metadata are removed; what it links to, when it is a linked slave, is
-/// removed here. The rest is done by [`remove`] once the records are written: a process that dies in
-/// between leaves a file that is still everywhere, instead of one that is gone here alone. Tells
-/// whether there is metadata to be removed.
+/// Records that a file and its metadata are removed; what it links to, when it is a linked slave,
+/// is removed here. The rest is done by [`remove`] once the records are written: a process that
+/// dies in between leaves a file that is still everywhere, instead of one that is gone here alone.
+/// Tells whether there is metadata to be removed.
 pub(in crate::storage) fn begin(engine: &Engine, name: &Name) -> Done<Pending<bool>> {
     // Deleting needs no room, it makes some; but it must be possible to record it.
     engine.binlog.check().map_err(status)?;

@@ -292,8 +292,8 @@ pub(super) fn truncate(engine: &Engine, head: &SyncTruncate) -> Made {
     made(engine, head.timestamp, record)
 }
 
-/// Makes a link to a file that is here; without that, or with something under the link's name, there
-/// is nothing to do but to record it (spec 03 §C4.5).
+/// Makes a link to a file that is here; without that, or with something under the link's name,
+/// there is nothing to do but to record it (spec 03 §C4.5).
 pub(super) fn link(engine: &Engine, head: &SyncNames) -> Made {
     let (_, path) = plain(engine, &head.name)?;
     let (_, target) = plain(engine, &head.source)?;

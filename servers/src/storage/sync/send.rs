@@ -210,8 +210,8 @@ impl PeerConn {
         self.settle(entry, outcome, &[Status::ENOENT])
     }
 
-    /// Waits for a change of the file that is under way: a deletion is recorded first and made then.
-    /// Metadata change under the lock of their file.
+    /// Waits for a change of the file that is under way: a deletion is recorded first and made
+    /// then. Metadata change under the lock of their file.
     async fn wait_for_change(&self, name: &Name) {
         let of_metadata = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
         for name in [Some(*name), of_metadata].into_iter().flatten() {

@@ -1,9 +1,10 @@
 //! `fdfs verify GROUP`: whether the members of a group hold the same files.
 //!
-//! Names come from the members' binlogs, which they send by the command that disk recovery uses, and
-//! every member is asked about every name: over the network alone, and of members of the original
-//! as well. A file is the same when all have it with one size and one checksum. Of normal files a
-//! member tells the checksum in the name; `--content` reads every file at every member instead.
+//! Names come from the members' binlogs, which they send by the command that disk recovery uses,
+//! and every member is asked about every name: over the network alone, and of members of the
+//! original as well. A file is the same when all have it with one size and one checksum. Of normal
+//! files a member tells the checksum in the name; `--content` reads every file at every member
+//! instead.
 
 mod compare;
 mod member;

@@ -1,5 +1,5 @@
-//! All names of a group in order and once each, in bounded memory: sorted pieces in temporary files,
-//! then merged.
+//! All names of a group in order and once each, in bounded memory: sorted pieces in temporary
+//! files, then merged.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
