@@ -2,6 +2,7 @@
 
 use super::connect::{ConnectOptions, connect, peer_name};
 use super::limits::Limits;
+use super::world::{self, TcpStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{Answer, Exchange};
 use crate::protocol::Command;
@@ -11,13 +12,11 @@ use crate::wire::Wire;
 use bytes::BytesMut;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Bytes of content moved at a time.
@@ -101,8 +100,7 @@ impl Conn {
     /// Whether nothing has come in that nobody asked for, the end of the stream included: what a
     /// server sends between two exchanges would be taken for the next answer.
     pub(super) fn is_quiet(&self) -> bool {
-        let peeked = socket2::SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
-        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        world::is_quiet(&self.stream)
     }
 
     /// How far the exchange came.

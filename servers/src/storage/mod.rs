@@ -19,8 +19,10 @@ mod spare;
 pub mod stats;
 mod store;
 mod sync;
+mod world;
 
 pub use boot::RunningStorage;
 pub use link::StartupError;
 pub use service::serve;
 pub use spare::Spare;
+pub use world::World;

@@ -5,7 +5,9 @@ use super::config::TrackerConfig;
 use super::persist::Store;
 use super::state::trunk::{TrunkPoll, TrunkStep, TrunkSwitch};
 use super::state::{ClusterState, Session};
-use crate::daemon::{Conn, ConnCounts, ConnError, ConnLimits, Server, ServerOptions, bind_all};
+use crate::daemon::{
+    Conn, ConnCounts, ConnError, ConnLimits, Server, ServerOptions, bind_all, blocking,
+};
 use bytes::BytesMut;
 use fdfs_core::protocol::frame::{HEADER_LEN, Header};
 use fdfs_core::protocol::{Command, Status};
@@ -13,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -89,10 +91,13 @@ impl std::fmt::Debug for RunningTracker {
 }
 
 /// Seconds since 1970.
+#[cfg(not(feature = "sim"))]
 pub fn unix_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    super::config::secs(now)
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    super::config::secs(now.unwrap_or_default())
 }
+#[cfg(feature = "sim")]
+pub use fdfs_core::net::sim::unix_secs as unix_now;
 
 impl RunningTracker {
     /// Loads the state files, binds and serves. Must be called within a tokio runtime.
@@ -154,7 +159,7 @@ impl RunningTracker {
         self.server.shutdown().await;
         self.jobs.shutdown().await;
         let shared = self.shared;
-        let saved = tokio::task::spawn_blocking(move || {
+        let saved = blocking(move || {
             shared.lock().save_everything();
             shared.save()
         });
@@ -287,7 +292,7 @@ async fn save_changes(shared: Arc<Shared>) {
     loop {
         shared.changed.notified().await;
         let saver = shared.clone();
-        let saved = tokio::task::spawn_blocking(move || saver.save()).await;
+        let saved = blocking(move || saver.save()).await;
         if let Ok(Err(error)) = saved {
             tracing::error!(%error, "cannot save the cluster state, trying again");
             tokio::time::sleep(SAVE_RETRY).await;
@@ -302,7 +307,7 @@ async fn save_status(shared: Arc<Shared>) {
         interval.tick().await;
         let text = shared.lock().status_text(unix_now());
         let saver = shared.clone();
-        let saved = tokio::task::spawn_blocking(move || saver.store.save_status(&text)).await;
+        let saved = blocking(move || saver.store.save_status(&text)).await;
         if let Ok(Err(error)) = saved {
             tracing::error!(%error, "cannot save .tracker_status");
         }

@@ -4,6 +4,7 @@ use super::batch::{Batch, is_for};
 use super::mark::Mark;
 use super::reader::{BinlogReader, Entry, Next};
 use super::send::PeerConn;
+use crate::daemon::blocking;
 use crate::storage::binlog::Position;
 use crate::storage::config::StorageConfig;
 use crate::storage::engine::Engine;
@@ -314,7 +315,7 @@ impl Sender {
     async fn skip_to(&self, reader: BinlogReader, time: i64) -> Result<BinlogReader, Pause> {
         let (mut reader, end) = (reader, *self.written.borrow());
         let dir = self.engine.binlog.dir().to_owned();
-        let skipping = tokio::task::spawn_blocking(move || {
+        let skipping = blocking(move || {
             loop {
                 let before = reader.position();
                 match reader.next(end)? {
@@ -555,7 +556,7 @@ impl Sender {
             return;
         }
         let (mark, path) = (self.mark, self.path.clone());
-        let saved = tokio::task::spawn_blocking(move || mark.save(&path)).await;
+        let saved = blocking(move || mark.save(&path)).await;
         match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
             Ok(()) => self.saved = mark,
             Err(error) => {
