@@ -77,6 +77,12 @@ impl Conn {
         })
     }
 
+    /// From now on, closing the connection takes back what has not reached the server. Without
+    /// that, a request given up long ago may still arrive, after newer ones on other connections.
+    pub fn discard_on_close(&self) -> io::Result<()> {
+        self.stream.set_zero_linger()
+    }
+
     /// Sets the bounds of the call that uses it from now on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;

@@ -11,6 +11,7 @@ use super::names::Names;
 use super::stats::Stats;
 use super::store::Store;
 use super::sync::Arrivals;
+use super::sync::graves::Graves;
 use super::world::World;
 use crate::state_file::{read_optional, safe_write};
 use fdfs_core::config::{ClusterParams, StorageIds};
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(super) records_lane: Lane,
     /// What has arrived from peers.
     pub(super) arrivals: Arrivals,
+    /// What has been deleted.
+    pub(super) graves: Graves,
     /// Counters.
     pub stats: Stats,
     /// Files being changed now.
@@ -91,13 +94,16 @@ impl Engine {
             position,
             seed,
         );
+        let binlog = Binlog::open(disk.clone(), data.join("sync"))?;
+        let graves = Graves::load(binlog.dir(), *binlog.written().borrow())?;
         Ok(Self {
             identity,
             params,
             ids,
             store,
             names,
-            binlog: Binlog::open(disk.clone(), data.join("sync"))?,
+            binlog,
+            graves,
             records_lane: Lane::new(threads, spare),
             arrivals: Arrivals::default(),
             stats,

@@ -3,10 +3,15 @@
 //! A small upload is written under its final name in one go. A process killed inside that write
 //! leaves a shorter file under a name nobody was told. Such files are found by their age, compared
 //! with what their names promise, and set aside.
+//!
+//! Files that are changed in place may hold what was never recorded, so that peers would never hear
+//! of it. Their source sends those changed lately to all peers once more.
 
+use super::binlog::{Operation, Record};
 use super::engine::Engine;
 use super::ops::download::is_intact;
 use fdfs_core::file_id::{Kind, LogicName};
+use fdfs_core::protocol::Name;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -17,6 +22,8 @@ use std::path::{Path, PathBuf};
 const READ_LEN_MAX: u64 = 256 * 1024;
 /// Seconds that the kernel may keep what was written from the disk, with a margin.
 const WRITE_BACK_SECS: i64 = 90;
+/// Ending of the names of metadata files.
+const METADATA_SUFFIX: &str = "-m";
 /// Directory below `data` for damaged files.
 const QUARANTINE: &str = ".quarantine";
 
@@ -110,10 +117,16 @@ fn check_directory(
         let path = entry.path();
         let Ok(true_path) = path.strip_prefix(data) else { continue };
         let text = format!("M{index:02X}/{}", true_path.display());
-        let Ok(name) = LogicName::parse(text.as_bytes()) else { continue };
+        let base = text.strip_suffix(METADATA_SUFFIX).unwrap_or(&text);
+        let Ok(name) = LogicName::parse(base.as_bytes()) else { continue };
         // A file deleted meanwhile is none of ours.
         let Ok(meta) = entry.metadata() else { continue };
-        if meta.is_file() && suspects.include(&meta) && !is_whole(engine, &name, &path, &meta) {
+        if !meta.is_file() || !suspects.include(&meta) {
+            continue;
+        }
+        if base != text || name.kind() == Kind::Appender {
+            send_again(engine, &name, &text)?;
+        } else if !is_whole(engine, &name, &path, &meta) {
             let aside = data.join(QUARANTINE);
             fs::create_dir_all(&aside)?;
             fs::rename(&path, aside.join(entry.file_name()))?;
@@ -122,6 +135,14 @@ fn check_directory(
         }
     }
     Ok(damaged)
+}
+
+/// Has all peers sent a file as it is now, when this storage is its source.
+fn send_again(engine: &Engine, name: &LogicName<'_>, text: &str) -> io::Result<()> {
+    let is_own = name.stamp().is_some_and(|stamp| stamp.source == engine.identity.source);
+    let Some(record_name) = Name::new(text.as_bytes()).filter(|_| is_own) else { return Ok(()) };
+    let record = Record::new(Operation::Update, &record_name);
+    engine.binlog.commit(&engine.binlog.push(engine.now(), &[record])?)
 }
 
 /// Whether a file is what its name says; names that say nothing are believed.

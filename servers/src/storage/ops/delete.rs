@@ -30,14 +30,22 @@ pub(in crate::storage) fn delete(engine: &Engine, name: &Name) -> Done<Pending<(
 fn remove(engine: &Engine, name: &Name, records: &mut Vec<Record>) -> Done<()> {
     let (logic, _) = engine.store.locate(name.as_bytes())?;
     let path = engine.store.file(&logic)?;
-    // Only slaves have content of their own behind a link; other links leave theirs alone.
-    if logic.kind() == Kind::Slave && existing(engine, &path)?.is_link {
-        let removed = remove_target(engine, &logic);
-        engine.stats.count(Op::DeleteLinkCount, 1, removed.is_ok());
-        records.extend(removed?);
+    let mut created = None;
+    if logic.kind() == Kind::Slave {
+        let stat = existing(engine, &path)?;
+        created = Some(stat.modified);
+        // Only slaves have content of their own behind a link; other links leave theirs alone.
+        if stat.is_link {
+            let removed = remove_target(engine, &logic);
+            engine.stats.count(Op::DeleteLinkCount, 1, removed.is_ok());
+            records.extend(removed?);
+        }
     }
     match engine.disk.remove(&path) {
-        Ok(()) => records.push(Record::new(Operation::Delete, name)),
+        Ok(()) => {
+            engine.graves.dig(&logic.canonical(), engine.now(), created);
+            records.push(Record::new(Operation::Delete, name));
+        }
         // A directory; no request names one that a server made.
         Err(error) if matches!(error.raw_os_error(), Some(1 | 21)) => return Err(Status::EINVAL),
         Err(error) => return Err(status(error)),

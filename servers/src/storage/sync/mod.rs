@@ -6,6 +6,7 @@
 //! here arrives in [`service`] and is put into files by [`receive`].
 
 pub(super) mod batch;
+pub(super) mod graves;
 pub(super) mod mark;
 pub(super) mod peer;
 pub(super) mod reader;

@@ -583,7 +583,13 @@ fn is_open((start, end): (u32, u32), now: u32) -> bool {
 
 async fn open(peer: &Brief, options: &ConnectOptions) -> fdfs_core::Result<Conn> {
     let port = u16::try_from(peer.port).unwrap_or(0);
-    Conn::connect(&peer.ip.to_string(), port, options).await
+    let conn = Conn::connect(&peer.ip.to_string(), port, options).await?;
+    // The peer would put an old state of a file in place of a newer one.
+    conn.discard_on_close().map_err(|error| {
+        let text = "preparing a connection to a peer";
+        fdfs_core::Error::new(fdfs_core::ErrorKind::LocalIo, text).with_source(error)
+    })?;
+    Ok(conn)
 }
 
 fn local(error: std::io::Error) -> Pause {
