@@ -5,11 +5,10 @@ use crate::raw::Raw;
 use fdfs_core::config::{ClusterParams, StorageIds};
 use fdfs_core::file_id::{LogicName, Source};
 use fdfs_servers::daemon::{ConnLimits, Server, ServerOptions};
-use fdfs_servers::storage::clock::SystemClock;
 use fdfs_servers::storage::config::StorageConfig;
 use fdfs_servers::storage::disk::{RealDisk, fault::FaultDisk};
 use fdfs_servers::storage::engine::{Engine, Identity};
-use fdfs_servers::storage::{Spare, serve};
+use fdfs_servers::storage::{Spare, World, serve};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,12 +46,10 @@ impl EngineLab {
             tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build();
         let runtime = runtime.unwrap();
         let within = runtime.enter();
-        let (ids, clock) = (StorageIds::default(), Arc::new(SystemClock));
-        let disk_of_engine = Arc::new(disk.clone());
-        let (params, spare) = (params.unwrap(), Spare::withhold(runtime.handle()));
-        let spare = spare.as_ref();
-        let engine = Engine::open(&config, identity, params, ids, disk_of_engine, clock, spare);
-        let engine = Arc::new(engine.unwrap());
+        let real = World::real(Spare::withhold(runtime.handle())).unwrap();
+        let world = World { disk: Arc::new(disk.clone()), ..real };
+        let (params, ids) = (params.unwrap(), StorageIds::default());
+        let engine = Arc::new(Engine::open(&config, identity, params, ids, world).unwrap());
         let options = ServerOptions {
             addrs: vec![any],
             connections_max: 100,

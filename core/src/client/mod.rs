@@ -45,7 +45,7 @@ pub use crate::protocol::StorageStatus;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
-use crate::net::{ConnectOptions, Limits, Pool, PoolOptions, Pooled, Refusal};
+use crate::net::{ConnectOptions, Limits, Pool, PoolOptions, Pooled, Refusal, world};
 use crate::protocol::storage::{FileRef, INFO_SILENT, INFO_WITHOUT_CRC};
 use crate::protocol::{self, Command, Group};
 use crate::route::Rotation;
@@ -55,8 +55,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 /// Connections unused for longer than this are tested before use.
 const TEST_AFTER: Duration = Duration::from_secs(5);
@@ -134,8 +135,7 @@ impl Client {
             idle_max: options.pool_idle,
             test_after: TEST_AFTER,
         });
-        let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seed = u64::from(seed.subsec_nanos());
+        let seed = world::chance();
         let first = usize::try_from(seed).unwrap_or(0);
         let inner = Inner {
             rotation: Mutex::new(Rotation::new(options.trackers.len(), first)),

@@ -2,6 +2,7 @@
 
 use super::connect::{ConnectOptions, connect, peer_name};
 use super::limits::Limits;
+use super::world::{self, TcpStream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{Answer, Exchange};
 use crate::protocol::Command;
@@ -11,13 +12,11 @@ use crate::wire::Wire;
 use bytes::BytesMut;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Bytes of content moved at a time.
@@ -87,7 +86,7 @@ impl Conn {
     /// Else the kernel goes on sending that, and after a cut of the line a change could arrive
     /// later than those that were made since on another connection.
     pub fn drop_unsent_on_close(&self) -> io::Result<()> {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+        self.stream.set_zero_linger()
     }
 
     /// `host:port` of the server.
@@ -108,8 +107,7 @@ impl Conn {
     /// Whether nothing has come in that nobody asked for, the end of the stream included: what a
     /// server sends between two exchanges would be taken for the next answer.
     pub(super) fn is_quiet(&self) -> bool {
-        let peeked = socket2::SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
-        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        world::is_quiet(&self.stream)
     }
 
     /// How far the exchange came.

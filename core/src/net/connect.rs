@@ -1,11 +1,11 @@
 //! Making connections.
 
 use super::limits::Limits;
+use super::world::{TcpSocket, TcpStream, lookup_host};
 use crate::error::{Error, ErrorKind, Result};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 /// How to connect.
 #[derive(Debug, Clone, Copy)]

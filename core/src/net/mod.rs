@@ -5,6 +5,9 @@ mod conn;
 mod connect;
 mod limits;
 mod pool;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod world;
 
 pub use conn::{CHUNK_LEN, Conn};
 pub use connect::ConnectOptions;

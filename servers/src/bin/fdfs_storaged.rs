@@ -2,7 +2,7 @@
 
 use fdfs_servers::daemon::process::{Ready, Spec, Stop, main as run};
 use fdfs_servers::storage::config::StorageConfig;
-use fdfs_servers::storage::{RunningStorage, Spare};
+use fdfs_servers::storage::{RunningStorage, Spare, World};
 
 fn main() {
     let spec = Spec { name: "fdfs_storaged", log: "storaged.log", spare_workers: 1 };
@@ -22,8 +22,11 @@ async fn serve(config: StorageConfig, ready: Ready, mut stop: Stop) -> Result<()
     // A storage waits for a tracker as long as it takes; who started it need not.
     ready.release();
     let spare = Spare::withhold(&tokio::runtime::Handle::current());
+    let world = World::real(spare).map_err(|error| error.to_string())?;
     let storage = tokio::select! {
-        started = RunningStorage::start_with(config, spare) => started.map_err(|error| error.to_string())?,
+        started = RunningStorage::start_in(world, config) => {
+            started.map_err(|error| error.to_string())?
+        }
         () = stop.wait() => return Ok(()),
     };
     ready.listening();

@@ -2,6 +2,7 @@
 
 use super::buffers::{BUFFER_LARGE_LEN, BUFFER_SMALL_LEN, Buffer, Buffers};
 use super::turn::after_others;
+use fdfs_core::net::world::TcpStream;
 use fdfs_core::protocol::Status;
 use fdfs_core::protocol::frame::{Decoder, Event, FrameError, HEADER_LEN, Header};
 use std::future::poll_fn;
@@ -14,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Bounds of one connection.

@@ -2,6 +2,7 @@
 
 use super::buffers::Buffers;
 use super::conn::{Conn, ConnLimits};
+use fdfs_core::net::world::{TcpListener, TcpSocket, TcpStream};
 use fdfs_core::protocol::Status;
 use fdfs_core::protocol::frame::Header;
 use std::collections::HashMap;
@@ -11,7 +12,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep, timeout};

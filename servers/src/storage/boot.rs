@@ -1,21 +1,19 @@
 //! Starting and stopping a storage (spec 03 §A1, 04 Part C).
 
-use super::clock::SystemClock;
 use super::config::StorageConfig;
 use super::daily::compress_daily;
-use super::disk::RealDisk;
 use super::engine::{Engine, Identity};
 use super::identity::{InitFlag, MarkMaker};
 use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
 use super::orphans::{RunningMark, Suspects, check};
-use super::spare::Spare;
 use super::sync::mark::{follow_port, stay_within};
 use super::sync::progress;
 use super::sync::senders::{Settings, run_senders};
-use super::{clock::Clock as _, serve, unrecorded};
-use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all};
+use super::{World, serve, unrecorded};
+use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all, blocking};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
 use fdfs_core::file_id::{Source, short_code};
+use fdfs_core::net::world::TcpListener;
 use fdfs_core::protocol::replication::{ReplicationStatus, SenderState};
 use fdfs_core::protocol::{Group, StorageId};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -54,14 +52,11 @@ impl RunningStorage {
     /// The order is that of the original: who am I, are the store paths mine, what has the cluster
     /// agreed on, and only then are files touched and connections taken.
     pub async fn start(config: StorageConfig) -> Result<Self, StartupError> {
-        Self::start_with(config, None).await
+        Self::start_in(World::real(None)?, config).await
     }
 
-    /// The same in a runtime that has a worker to spare for when a disk hangs.
-    pub async fn start_with(
-        config: StorageConfig,
-        spare: Option<Arc<Spare>>,
-    ) -> Result<Self, StartupError> {
+    /// The same with another disk or clock, or in a runtime with a worker to spare.
+    pub async fn start_in(world: World, config: StorageConfig) -> Result<Self, StartupError> {
         let base_path = config.framework.base_path.clone();
         std::fs::create_dir_all(base_path.join("data"))?;
         // A free port is only known once it is bound, and trackers are told the port first thing.
@@ -73,7 +68,7 @@ impl RunningStorage {
         };
         let ips = startup::ask_ips(&config, &group, port).await?;
         let own_ip = ips.first().cloned().unwrap_or_default();
-        let mut flag = load_flag(&config, &ips, port)?;
+        let mut flag = load_flag(&config, &ips, port, world.clock.unix_secs())?;
         let params = startup::ask_params(&config).await?;
         if params.use_trunk_file {
             tracing::warn!("use_trunk_file is on: this server still stores each file on its own");
@@ -92,10 +87,7 @@ impl RunningStorage {
         }
         (flag.last_ips, flag.last_port) = (ips.join(","), port);
         flag.save(&base_path)?;
-        let (disk, clock) = (Arc::new(RealDisk), Arc::new(SystemClock));
-        let spare = spare.as_ref();
-        let engine = Engine::open(&config, identity, params, ids, disk, clock, spare)?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(Engine::open(&config, identity, params, ids, world)?);
         stay_within(engine.binlog.dir(), *engine.binlog.written().borrow())?;
         let (mark, suspects) = RunningMark::set(&base_path)?;
         let mut trackers = Vec::new();
@@ -158,7 +150,7 @@ impl RunningStorage {
                     check(&engine, suspects)?;
                     unrecorded::add(&engine, suspects)
                 };
-                let done = tokio::task::spawn_blocking(work).await;
+                let done = blocking(work).await;
                 match done {
                     Ok(Ok(_)) => tracing::info!("checked the files of the last run"),
                     Ok(Err(error)) => tracing::error!(%error, "cannot check the last run's files"),
@@ -214,7 +206,7 @@ impl RunningStorage {
         self.server.shutdown().await;
         self.jobs.shutdown().await;
         let (engine, mark) = (self.link.engine.clone(), self.mark);
-        let saved = tokio::task::spawn_blocking(move || {
+        let saved = blocking(move || {
             engine.binlog.sync()?;
             engine.save_stats()?;
             mark.clear()
@@ -230,7 +222,7 @@ async fn repeat(interval: Duration, work: impl Fn() + Clone + Send + 'static) {
     loop {
         interval.tick().await;
         // A panic in there was logged by the runtime; the next round tries again.
-        let _ = tokio::task::spawn_blocking(work.clone()).await;
+        let _ = blocking(work.clone()).await;
     }
 }
 
@@ -252,11 +244,7 @@ async fn log_lags(engine: Arc<Engine>) {
     }
 }
 
-fn serve_on(
-    bound: Vec<tokio::net::TcpListener>,
-    config: &StorageConfig,
-    engine: &Arc<Engine>,
-) -> Server {
+fn serve_on(bound: Vec<TcpListener>, config: &StorageConfig, engine: &Arc<Engine>) -> Server {
     let framework = &config.framework;
     let allow_hosts = framework.allow_hosts.clone();
     let options = ServerOptions {
@@ -270,8 +258,13 @@ fn serve_on(
 }
 
 /// What this storage remembers of itself, once the store paths are known to be its own.
-fn load_flag(config: &StorageConfig, ips: &[String], port: u16) -> Result<InitFlag, StartupError> {
-    let (base_path, now) = (&config.framework.base_path, SystemClock.unix_secs());
+fn load_flag(
+    config: &StorageConfig,
+    ips: &[String],
+    port: u16,
+    now: i64,
+) -> Result<InitFlag, StartupError> {
+    let base_path = &config.framework.base_path;
     let known = InitFlag::load(base_path)?;
     let mut flag = known.unwrap_or_else(|| InitFlag {
         join_time: now,

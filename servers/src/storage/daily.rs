@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::sync::mark::first_needed;
+use crate::daemon::blocking;
 use chrono::Timelike as _;
 use std::io;
 use std::sync::Arc;
@@ -17,8 +18,7 @@ pub(super) async fn compress_daily(engine: Arc<Engine>, at: u32, stop: watch::Re
         let now = chrono::Local::now().num_seconds_from_midnight();
         tokio::time::sleep(until(at, now)).await;
         let (for_work, stop) = (engine.clone(), stop.clone());
-        let done =
-            tokio::task::spawn_blocking(move || for_work.compress_binlog(&|| *stop.borrow())).await;
+        let done = blocking(move || for_work.compress_binlog(&|| *stop.borrow())).await;
         match done.map_err(io::Error::other).and_then(|done| done) {
             Ok(0) => {}
             Ok(files) => tracing::info!(files, "compressed old binlog files"),

@@ -8,11 +8,12 @@ use super::disk::{Disk, sync_every::SyncEvery};
 use super::lane::Lane;
 use super::locks::FileLocks;
 use super::names::Names;
-use super::spare::Spare;
 use super::stats::Stats;
 use super::store::Store;
 use super::sync::Arrivals;
+use super::sync::graves::Graves;
 use super::sync::progress::Board;
+use super::world::World;
 use crate::state_file::{read_optional, safe_write};
 use fdfs_core::config::{ClusterParams, StorageIds};
 use fdfs_core::file_id::{LogicName, Source};
@@ -53,6 +54,8 @@ pub struct Engine {
     pub(super) arrivals: Arrivals,
     /// What senders say of themselves.
     pub(super) board: Board,
+    /// What has been deleted.
+    pub(super) graves: Graves,
     /// Counters.
     pub stats: Stats,
     /// Files being changed now.
@@ -74,37 +77,37 @@ impl Engine {
         identity: Identity,
         params: ClusterParams,
         ids: StorageIds,
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
-        spare: Option<&Arc<Spare>>,
+        world: World,
     ) -> io::Result<Self> {
+        let World { disk, clock, seed, spare } = world;
         let data = config.framework.base_path.join("data");
         std::fs::create_dir_all(&data)?;
         let keys = &config.keys;
         let threads = keys.disk_reader_threads + keys.disk_writer_threads;
         let subdirs = keys.subdir_count_per_path;
-        let store = Store::open(&config.store_paths, subdirs, threads, &*disk, spare)?;
+        let store = Store::open(&config.store_paths, subdirs, threads, &*disk, spare.as_ref())?;
         let stat_file = data.join("storage_stat.dat");
         let text = read_optional(&stat_file)?.unwrap_or_default();
         let (stats, position) = Stats::parse(&String::from_utf8_lossy(&text));
-        let mut seed = [0; 8];
-        rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
         let names = Names::new(
             identity.source,
             u16::try_from(keys.subdir_count_per_path).unwrap_or(256),
             keys.file_distribute_path_mode != 0,
             u32::try_from(keys.file_distribute_rotate_count).unwrap_or(100),
             position,
-            u64::from_le_bytes(seed),
+            seed,
         );
+        let binlog = Binlog::open(disk.clone(), data.join("sync"))?;
+        let graves = Graves::load(binlog.dir(), *binlog.written().borrow())?;
         Ok(Self {
             identity,
             params,
             ids,
             store,
             names,
-            binlog: Binlog::open(disk.clone(), data.join("sync"))?,
-            records_lane: Lane::new(threads, spare.cloned()),
+            binlog,
+            graves,
+            records_lane: Lane::new(threads, spare),
             arrivals: Arrivals::default(),
             board: Board::default(),
             stats,

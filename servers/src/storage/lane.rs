@@ -6,10 +6,12 @@
 //! path is fast, and on a bounded number of threads of its own while it is slow.
 
 use super::spare::Spare;
+use crate::daemon::blocking;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// Average beyond which a path counts as slow.
 const SLOW_AVERAGE: Duration = Duration::from_millis(1);
@@ -179,7 +181,7 @@ impl Drop for Here<'_> {
 }
 
 async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    match blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime is shutting down and this connection with it.

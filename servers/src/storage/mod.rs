@@ -21,8 +21,10 @@ pub mod stats;
 mod store;
 mod sync;
 mod unrecorded;
+mod world;
 
 pub use boot::RunningStorage;
 pub use link::StartupError;
 pub use service::serve;
 pub use spare::Spare;
+pub use world::World;

@@ -34,10 +34,14 @@ impl<T> Pending<T> {
         Self { value, ticket: None, undo: None }
     }
 
-    /// A change that cannot be undone.
+    /// A change that cannot be undone. When it cannot be recorded now, it is with the next one:
+    /// otherwise peers would never hear of it.
     pub(super) fn done(engine: &Engine, value: T, time: i64, records: &[Record]) -> Done<Self> {
-        let ticket = engine.record(time, records)?;
-        Ok(Self { value, ticket: Some(ticket), undo: None })
+        let owed = records.to_vec();
+        Self::undone_by(engine, value, time, records, move |engine| {
+            // Once a sync has failed, nothing is recorded any more.
+            let _ = engine.record(time, &owed);
+        })
     }
 
     /// A change that is undone like this when it cannot be recorded. What `undo` holds is kept
@@ -49,8 +53,8 @@ impl<T> Pending<T> {
         records: &[Record],
         undo: impl FnOnce(&Engine) + Send + 'static,
     ) -> Done<Self> {
-        match Self::done(engine, value, time, records) {
-            Ok(pending) => Ok(Self { undo: Some(Box::new(undo)), ..pending }),
+        match engine.record(time, records) {
+            Ok(ticket) => Ok(Self { value, ticket: Some(ticket), undo: Some(Box::new(undo)) }),
             Err(status) => {
                 undo(engine);
                 Err(status)

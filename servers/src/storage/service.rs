@@ -8,7 +8,7 @@ use super::ops::{Done, change, delete, download, info, link, metadata, upload};
 use super::pending::{Pending, commit};
 use super::stats::Op;
 use super::sync;
-use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request};
+use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request, blocking};
 use bytes::BytesMut;
 use fdfs_core::protocol::cluster::FetchPathBinlog;
 use fdfs_core::protocol::frame::{FrameError, Header};
@@ -300,7 +300,7 @@ fn look_at_space(engine: &Arc<Engine>) {
     for (index, path) in engine.store.paths().iter().enumerate() {
         if path.is_look_due(now) {
             let engine = engine.clone();
-            tokio::task::spawn_blocking(move || {
+            let _unwaited = blocking(move || {
                 if let Some(path) = engine.store.paths().get(index) {
                     path.look(&*engine.disk);
                 }

@@ -2,13 +2,13 @@
 //! when a trunk server is chosen.
 
 use bytes::BytesMut;
+use fdfs_core::net::world::TcpStream;
 use fdfs_core::protocol::frame::{HEADER_LEN, Header};
 use fdfs_core::protocol::{Command, Status};
 use fdfs_core::wire::Wire;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Longest answer taken.

@@ -6,7 +6,9 @@ use super::others;
 use super::shared::{Shared, unix_now};
 use super::state::Session;
 use super::state::trunk::{TrunkPoll, TrunkStep, TrunkSwitch};
-use crate::daemon::{Conn, ConnCounts, ConnError, ConnLimits, Server, ServerOptions, bind_all};
+use crate::daemon::{
+    Conn, ConnCounts, ConnError, ConnLimits, Server, ServerOptions, bind_all, blocking,
+};
 use bytes::BytesMut;
 use fdfs_core::protocol::cluster::GroupStorage;
 use fdfs_core::protocol::frame::HEADER_LEN;
@@ -92,7 +94,7 @@ impl RunningTracker {
         self.server.shutdown().await;
         self.jobs.shutdown().await;
         let shared = self.shared;
-        let saved = tokio::task::spawn_blocking(move || {
+        let saved = blocking(move || {
             shared.lock().save_everything();
             shared.save()
         });
@@ -263,7 +265,7 @@ async fn save_changes(shared: Arc<Shared>) {
     loop {
         shared.changed.notified().await;
         let saver = shared.clone();
-        let saved = tokio::task::spawn_blocking(move || saver.save()).await;
+        let saved = blocking(move || saver.save()).await;
         if let Ok(Err(error)) = saved {
             tracing::error!(%error, "cannot save the cluster state, trying again");
             tokio::time::sleep(SAVE_RETRY).await;
@@ -278,7 +280,7 @@ async fn save_status(shared: Arc<Shared>) {
         interval.tick().await;
         let text = shared.lock().status_text(unix_now());
         let saver = shared.clone();
-        let saved = tokio::task::spawn_blocking(move || saver.store.save_status(&text)).await;
+        let saved = blocking(move || saver.store.save_status(&text)).await;
         if let Ok(Err(error)) = saved {
             tracing::error!(%error, "cannot save .tracker_status");
         }

@@ -12,7 +12,6 @@ use fdfs_core::protocol::frame::Header;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 /// What a tracker's tasks share.
@@ -31,10 +30,13 @@ pub(super) struct Shared {
 }
 
 /// Seconds since 1970.
+#[cfg(not(feature = "sim"))]
 pub fn unix_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    super::config::secs(now)
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    super::config::secs(now.unwrap_or_default())
 }
+#[cfg(feature = "sim")]
+pub use fdfs_core::net::sim::unix_secs as unix_now;
 
 impl Shared {
     /// A tracker that listens on `port`, with what an earlier run knew; beside it, where the words

@@ -2,6 +2,7 @@
 
 use super::reporter::{Action, Input, Reason, Reporter, Request};
 use super::{Link, by_address, connect, connect_options};
+use crate::daemon::blocking;
 use crate::storage::store::StorePath;
 use fdfs_core::net::Conn;
 use fdfs_core::protocol::cluster::DiskSpace;
@@ -175,7 +176,7 @@ impl Task {
     /// nor this storage from its beats.
     async fn measure(&self) -> Vec<DiskSpace> {
         let engine = self.link.engine.clone();
-        let look = tokio::task::spawn_blocking(move || {
+        let look = blocking(move || {
             let now = engine.now();
             engine.store.paths().iter().for_each(|path| path.look_if_due(&*engine.disk, now));
         });

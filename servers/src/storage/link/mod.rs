@@ -19,8 +19,9 @@ pub use startup::StartupError;
 use super::config::StorageConfig;
 use super::engine::Engine;
 use super::identity::InitFlag;
-use crate::daemon::ConnCounts;
+use crate::daemon::{ConnCounts, blocking};
 use fdfs_core::config::TrackerAddr;
+use fdfs_core::net::world::lookup_host;
 use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::Command;
 use fdfs_core::protocol::cluster::StatusReport;
@@ -166,7 +167,7 @@ impl Link {
         let _in_order = self.saving.lock().await;
         let Some(flag) = self.shared().take_changed_flag() else { return };
         let base_path = self.base_path.clone();
-        let saved = tokio::task::spawn_blocking(move || flag.save(&base_path)).await;
+        let saved = blocking(move || flag.save(&base_path)).await;
         if let Err(error) = saved.map_err(std::io::Error::other).and_then(|saved| saved) {
             tracing::error!(%error, path = %self.base_path.display(),
                 "cannot save data/.data_init_flag, trying again");
@@ -278,7 +279,7 @@ pub async fn by_address(tracker: &TrackerAddr) -> TrackerAddr {
     for host in &tracker.hosts {
         let ip = match host.parse::<IpAddr>() {
             Ok(ip) => Some(ip),
-            Err(_) => match tokio::net::lookup_host((host.as_str(), tracker.port)).await {
+            Err(_) => match lookup_host((host.as_str(), tracker.port)).await {
                 Ok(mut addrs) => addrs.next().map(|addr| addr.ip()),
                 Err(_) => None,
             },

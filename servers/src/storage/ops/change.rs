@@ -55,6 +55,8 @@ pub(in crate::storage) struct Writing {
     start: u64,
     len: u64,
     written: u64,
+    /// Where the last piece that was tried ends: some of it may be there.
+    tried: u64,
     /// Second in which the last piece began to be written.
     wrote: i64,
     finished: bool,
@@ -89,6 +91,7 @@ impl Writing {
             start,
             len,
             written: 0,
+            tried: 0,
             finished: false,
             _guard: guard,
         })
@@ -97,6 +100,7 @@ impl Writing {
     /// Adds a piece.
     pub(in crate::storage) fn write(&mut self, piece: &[u8]) -> Done<()> {
         self.wrote = self.engine.now();
+        self.tried = self.written + piece.len() as u64;
         self.file.write_at(piece, self.start + self.written).map_err(status)?;
         self.written += piece.len() as u64;
         Ok(())
@@ -117,17 +121,26 @@ impl Writing {
         let undone = match self.operation {
             Operation::Append => self.file.set_len(self.start).map_err(status),
             // What a modification has overwritten is lost; the other storages must get the same.
-            _ if self.written > 0 => {
-                let extra = format_args!("{} {}", self.start, self.written);
-                record_with(self.operation, &self.name, extra)
-                    .and_then(|record| self.engine.record(self.engine.now(), &[record]))
-                    .and_then(|ticket| self.engine.commit(&ticket))
-            }
+            _ if self.tried > 0 => self.record_what_came(),
             _ => Ok(()),
         };
         if let Err(status) = undone {
             tracing::error!(name = %self.name, %status, "cannot undo an unfinished change");
         }
+    }
+}
+
+impl Writing {
+    fn record_what_came(&self) -> Done<()> {
+        let size = self.file.stat().map_err(status)?.size;
+        let len = size.min(self.start + self.tried).saturating_sub(self.start);
+        if len == 0 {
+            return Ok(());
+        }
+        let extra = format_args!("{} {len}", self.start);
+        let record = record_with(self.operation, &self.name, extra)?;
+        let ticket = self.engine.record(self.engine.now(), &[record])?;
+        self.engine.commit(&ticket)
     }
 }
 
@@ -148,7 +161,9 @@ pub(in crate::storage) fn truncate(engine: &Engine, name: &Name, size: u64) -> D
     let record = record_with(Operation::Truncate, name, format_args!("{old_size} {size}"))?;
     let began = engine.now();
     file.set_len(size).map_err(status)?;
-    Pending::done(engine, (), time_of(engine, &*file, began)?, &[record])
+    // It is done, whatever its time.
+    let time = time_of(engine, &*file, began).unwrap_or(began);
+    Pending::done(engine, (), time, &[record])
 }
 
 /// Turns an appender file into a normal one under a new name.

@@ -41,7 +41,13 @@ pub(in crate::storage) fn begin(engine: &Engine, name: &Name) -> Done<Pending<bo
 /// Removes a file whose deletion is recorded, with its metadata if it has any.
 pub(in crate::storage) fn remove(engine: &Engine, name: &Name, has_metadata: bool) -> Done<()> {
     let (logic, _) = engine.store.locate(name.as_bytes())?;
-    engine.disk.remove(&engine.store.file(&logic)?).map_err(status)?;
+    let path = engine.store.file(&logic)?;
+    let created = match logic.kind() {
+        Kind::Slave => Some(existing(engine, &path)?.modified),
+        _ => None,
+    };
+    engine.graves.dig(&logic.canonical(), engine.now(), created);
+    engine.disk.remove(&path).map_err(status)?;
     if has_metadata {
         metadata::remove(engine, &logic)?;
     }

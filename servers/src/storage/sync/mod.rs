@@ -8,6 +8,7 @@
 //! that has come.
 
 pub(super) mod batch;
+pub(super) mod graves;
 pub(super) mod mark;
 pub(super) mod path_binlog;
 mod peer;

@@ -69,6 +69,17 @@ pub(super) fn present(engine: &Engine, name: &Name, operation: Operation, timest
     Ok((pending, Status::EEXIST))
 }
 
+/// Whether a file that a peer sends was deleted, or the file whose metadata it is.
+fn is_buried(engine: &Engine, name: &Name, timestamp: i32) -> Done<bool> {
+    let file = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
+    let Some(file) = file else { return Ok(engine.graves.hold(name, timestamp.into())) };
+    if !engine.graves.know(&file) {
+        return Ok(false);
+    }
+    let (_, path) = plain(engine, &file)?;
+    Ok(lstat(engine, &path)?.is_none())
+}
+
 /// A whole file on its way here. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -134,6 +145,10 @@ impl Incoming {
     pub(super) fn finish(mut self) -> Made {
         if self.written != self.size {
             return Err(Status::EIO);
+        }
+        if is_buried(&self.engine, &self.name, self.timestamp)? {
+            tracing::debug!(name = %self.name, "a peer's file was deleted: it is not taken over");
+            return left_alone(Status::OK);
         }
         let done = record(self.operation, &self.name);
         let Some((temporary, file)) = &self.file else {
@@ -259,16 +274,29 @@ impl Drop for Range {
     }
 }
 
-/// Removes a file or link.
+/// Removes a file or link. One that is not here yet must not come later.
 pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32) -> Made {
-    let (_, path) = plain(engine, name)?;
+    let (logic, path) = plain(engine, name)?;
     engine.binlog.check().map_err(status)?;
     match lstat(engine, &path)? {
+        None if engine.graves.dig(name, timestamp.into(), None) => {
+            let (pending, _) = made(engine, timestamp, record(Operation::Delete, name))?;
+            return Ok((pending, Status::ENOENT));
+        }
         None => return Err(Status::ENOENT),
         Some(stat) if !stat.is_file && !stat.is_link => return Err(Status::EINVAL),
-        Some(_) => engine.disk.remove(&path).map_err(status)?,
+        Some(stat) => {
+            engine.disk.remove(&path).map_err(status)?;
+            engine.graves.dig(name, timestamp.into(), Some(stat.modified));
+        }
     }
-    made(engine, timestamp, record(Operation::Delete, name))
+    let mut records = vec![record(Operation::Delete, name)];
+    // Who deleted the file may not have had its metadata yet, and then has no record of them.
+    if !name.as_bytes().ends_with(METADATA_SUFFIX) {
+        let metadata = ops::metadata::remove(engine, &logic)?;
+        records.extend(metadata.map(Record::of_peer));
+    }
+    Ok((Pending::done(engine, (), timestamp.into(), &records)?, Status::OK))
 }
 
 /// Sets the size of a file that has the size the peer's had.
@@ -314,6 +342,13 @@ pub(super) fn link(engine: &Engine, head: &SyncNames) -> Made {
 pub(super) fn rename(engine: &Engine, head: &SyncNames) -> Made {
     let (_, path) = plain(engine, &head.name)?;
     let (_, old_path) = plain(engine, &head.source)?;
+    if is_buried(engine, &head.name, head.timestamp)? {
+        // Deleted under its new name, it is not needed under its old one.
+        return match delete(engine, &head.source, head.timestamp) {
+            Err(Status::ENOENT) => left_alone(Status::EEXIST),
+            done => done,
+        };
+    }
     let record = record_with(Operation::Rename, &head.name, format_args!("{}", head.source))?;
     engine.check_room()?;
     match engine.disk.publish(&old_path, &path) {

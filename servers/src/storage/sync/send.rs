@@ -43,6 +43,17 @@ struct Content {
     first: usize,
 }
 
+/// What is sent of a file that may have been cut since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// A range, or nothing when some of it is gone: the peer's file must not get another size than
+    /// the one that the record of the cut names.
+    Exactly(u64, u64),
+    /// What is left of a range: the record of the cut does not bring these bytes.
+    Left(u64, u64),
+}
+
 /// Something is wrong with a file here.
 fn local(name: &Name, status: Status) -> Error {
     let text = format!("reading {name} to replicate it");
@@ -111,7 +122,7 @@ impl PeerConn {
     }
 
     async fn whole(&mut self, entry: &Entry, mut command: Command) -> Result<()> {
-        let Some(content) = self.open(&entry.name, None).await? else { return Ok(()) };
+        let Some(content) = self.open(&entry.name, Part::Whole).await? else { return Ok(()) };
         let (group, name) = (self.engine.identity.group, entry.name);
         let mut is_there = false;
         if self.exists_there && command == Command::SYNC_CREATE_FILE {
@@ -138,14 +149,16 @@ impl PeerConn {
         offset: u64,
         len: u64,
     ) -> Result<()> {
-        let Some(content) = self.open(&entry.name, Some((offset, len))).await? else {
-            return Ok(());
+        let part = match command {
+            Command::SYNC_MODIFY_FILE => Part::Left(offset, len),
+            _ => Part::Exactly(offset, len),
         };
+        let Some(content) = self.open(&entry.name, part).await? else { return Ok(()) };
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let head = SyncRange {
             name: entry.name,
             offset: number(offset),
-            content_len: number(len),
+            content_len: number(content.len),
             timestamp: seconds(entry.time),
             group: self.engine.identity.group,
         };
@@ -331,14 +344,14 @@ impl PeerConn {
 
     /// Opens a file, or a range of it, and reads its first piece; `None` when there is nothing to
     /// be sent any more.
-    async fn open(&mut self, name: &Name, range: Option<(u64, u64)>) -> Result<Option<Content>> {
+    async fn open(&mut self, name: &Name, part: Part) -> Result<Option<Content>> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let (logic, lane) = self.locate(name)?;
         let store_path = logic.store_path();
         let path = self.engine.store.file(&logic).map_err(|status| local(name, status))?;
         let engine = self.engine.clone();
         let opened = lane.run(move || {
-            let opened = open(&engine, &path, store_path, range, &mut buffer);
+            let opened = open(&engine, &path, store_path, part, &mut buffer);
             (opened, buffer)
         });
         let (opened, buffer) = opened.await;
@@ -372,7 +385,7 @@ fn open(
     engine: &Engine,
     path: &Path,
     store_path: u8,
-    range: Option<(u64, u64)>,
+    part: Part,
     buffer: &mut Vec<u8>,
 ) -> Done<Option<Content>> {
     let file = match engine.disk.open_read(path) {
@@ -384,9 +397,14 @@ fn open(
     if !stat.is_file {
         return Ok(None);
     }
-    let (start, len) = range.unwrap_or((0, stat.size));
-    if start.checked_add(len).is_none_or(|end| end > stat.size) {
-        // It was cut since; the record of that follows.
+    let (start, len) = match part {
+        Part::Whole => (0, stat.size),
+        Part::Exactly(start, len) => (start, len),
+        Part::Left(start, len) => (start, len.min(stat.size.saturating_sub(start))),
+    };
+    let is_cut = start.checked_add(len).is_none_or(|end| end > stat.size);
+    if is_cut || (len == 0 && part != Part::Whole) {
+        // The record of that follows.
         return Ok(None);
     }
     let first = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK_LEN);

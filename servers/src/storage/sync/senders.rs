@@ -3,6 +3,7 @@
 
 use super::mark::MarkNames;
 use super::peer::Sender;
+use crate::daemon::blocking;
 use crate::storage::config::StorageConfig;
 use crate::storage::engine::Engine;
 use crate::storage::link::{Departure, Link, View, connect_options};
@@ -127,7 +128,7 @@ impl Senders {
         if !ready.is_empty() {
             let marks = self.settings.marks.clone();
             // A panic in there was logged by the runtime.
-            let _ = tokio::task::spawn_blocking(move || depart(&marks, ready)).await;
+            let _ = blocking(move || depart(&marks, ready)).await;
         }
         let waiting = waiting.into_iter().map(|(departure, _)| departure).collect();
         self.followed.send_replace(Followed { seen: departed, waiting });

@@ -4,6 +4,7 @@
 use super::link::connect;
 use crate::tracker::shared::{Shared, unix_now};
 use fdfs_core::config::TrackerAddr;
+use fdfs_core::net::world::chance;
 use fdfs_core::protocol::tracker::TrackerStatus;
 use fdfs_core::protocol::{Command, Status};
 use fdfs_core::wire::Text;
@@ -16,7 +17,7 @@ use tokio::time::sleep;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause after an election that failed, in seconds; it is drawn, so that two trackers do
 /// not get in each other's way for ever.
-const FAILED_PAUSE_SECS_MAX: u32 = 10;
+const FAILED_PAUSE_SECS_MAX: u64 = 10;
 
 /// Looks for a leader whenever there is none and the old rule is followed.
 pub(in crate::tracker) async fn elect_when_needed(shared: Arc<Shared>) {
@@ -30,18 +31,14 @@ pub(in crate::tracker) async fn elect_when_needed(shared: Arc<Shared>) {
         let Some((me, list)) = shared.lock().several_trackers() else { continue };
         if let Err(status) = elect(&shared, &me, &list).await {
             tracing::debug!(%status, "no leader of the trackers yet");
-            pause = PAUSE * draw(me.port);
+            pause = PAUSE * draw();
         }
     }
 }
 
-fn draw(salt: u16) -> u32 {
-    let mut bytes = [0; 4];
-    // Without randomness the port still differs from tracker to tracker.
-    if rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).is_err() {
-        bytes = u32::from(salt).to_le_bytes();
-    }
-    1 + u32::from_le_bytes(bytes) % FAILED_PAUSE_SECS_MAX
+/// Seconds to wait.
+fn draw() -> u32 {
+    1 + u32::try_from(chance() % FAILED_PAUSE_SECS_MAX).unwrap_or(0)
 }
 
 /// How a tracker stands in an election: the greatest wins.

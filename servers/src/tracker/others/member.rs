@@ -1,6 +1,7 @@
 //! This tracker as a member of the consensus: time, packets and the disk of [`Consensus`].
 
 use super::{Inbox, Input, Kind, OLD_RULE, sees_original};
+use crate::daemon::blocking;
 use crate::state_file::{read_optional, safe_write};
 use crate::tracker::consensus::{Consensus, MemberId, Stage, electorate, member_id};
 use crate::tracker::shared::Shared;
@@ -262,7 +263,7 @@ impl Member {
         let path = file(&self.shared);
         loop {
             let (path, memory) = (path.clone(), memory.clone());
-            let saved = tokio::task::spawn_blocking(move || save(&path, &memory)).await;
+            let saved = blocking(move || save(&path, &memory)).await;
             match saved.map_err(io::Error::other).and_then(|saved| saved) {
                 Ok(()) => return,
                 // What is not saved must not be said: the others do without this one meanwhile.

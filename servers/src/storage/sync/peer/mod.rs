@@ -8,6 +8,7 @@ use super::mark::Mark;
 use super::send::PeerConn;
 use super::senders::{Followed, Settings};
 use super::window::is_open;
+use crate::daemon::blocking;
 use crate::storage::binlog::Position;
 use crate::storage::engine::Engine;
 use crate::storage::link::peers::Peer;
@@ -153,7 +154,7 @@ impl Sender {
         let (marks, id) = (self.settings.marks.clone(), self.id);
         let loading = move || Mark::load(&marks.path(&id, &ip));
         // A damaged one is dealt with when it is needed.
-        if let Ok(Ok(Some(mark))) = tokio::task::spawn_blocking(loading).await {
+        if let Ok(Ok(Some(mark))) = blocking(loading).await {
             self.engine.board.note(self.id, |progress| progress.mark = mark);
         }
     }
@@ -336,7 +337,7 @@ impl Sender {
             return;
         }
         let (mark, path) = (self.mark, self.path.clone());
-        let saved = tokio::task::spawn_blocking(move || mark.save(&path)).await;
+        let saved = blocking(move || mark.save(&path)).await;
         match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
             Ok(()) => self.saved = Some(mark),
             Err(error) => {
