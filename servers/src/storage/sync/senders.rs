@@ -130,7 +130,12 @@ impl Senders {
             // A panic in there was logged by the runtime.
             let _ = blocking(move || depart(&marks, ready)).await;
         }
-        let waiting = waiting.into_iter().map(|(departure, _)| departure).collect();
+        // Every tracker tells of it; the newest word of each storage counts.
+        let mut newest: HashMap<String, Departure> = HashMap::new();
+        for (departure, _) in waiting {
+            newest.insert(departure.id.clone(), departure);
+        }
+        let waiting = newest.into_values().collect();
         self.followed.send_replace(Followed { seen: departed, waiting });
     }
 
