@@ -4,16 +4,21 @@
 #   SECS       seconds of each run (10)      ROUNDS  runs of each case (5)
 #   ONLY       only cases whose name contains this
 #   DISK       folder for file system images (target/bench); empty for none
+#   REPLICATION=1  measures how fast a group of two replicates instead; takes root and BASELINE
 #   BLESS=1    writes docs/performance.md and the committed baseline anew
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/need.sh
 
-cargo build --quiet --release --bins -p fdfs-servers -p fdfs-tests
+profile=${FDFS_PROFILE:-release}
+cargo build --quiet --profile "$profile" --bins -p fdfs-servers -p fdfs-tests
+release=${CARGO_TARGET_DIR:-$PWD/target}/$profile
+if [ "${REPLICATION:-}" = 1 ]; then
+    need ip iproute2
+    exec "$release/fdfs-replication-bench" --ours "$release" --original "$BASELINE" --rounds "${ROUNDS:-3}"
+fi
 need strace strace
 need mkfs.ext4 e2fsprogs
-release=$PWD/$(basename "${CARGO_TARGET_DIR:-target}")/release
-[ -z "${CARGO_TARGET_DIR:-}" ] || release=$CARGO_TARGET_DIR/release
 out=$PWD/target/bench
 mkdir -p "$out"
 args=(--ours "$release" --out "$out" --secs "${SECS:-10}" --rounds "${ROUNDS:-5}" --only "${ONLY:-}"

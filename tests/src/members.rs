@@ -143,10 +143,12 @@ impl Members {
     /// Ends the server of a host in order.
     pub fn stop(&mut self, host: u8) {
         let part = &mut self.parts[usize::from(host)];
-        let mut child = part.child.take().unwrap();
-        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-        let ended = |child: &mut Child| child.try_wait().unwrap().is_some();
-        wait(&format!("{} on host {host} ends", part.program), PATIENCE, || ended(&mut child));
+        // One that does not end is killed with the others when this is dropped.
+        let child = part.child.as_mut().unwrap();
+        kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+        let what = format!("{} on host {host} ends", part.program);
+        wait(&what, PATIENCE, || child.try_wait().unwrap().is_some());
+        part.child = None;
     }
 
     /// Gives a host other binaries, for its next start.

@@ -5,6 +5,7 @@ pub mod costs;
 pub mod floor;
 pub mod lab;
 pub mod load;
+pub mod replication;
 pub mod report;
 pub mod syscalls;
 pub mod work;
