@@ -5,32 +5,37 @@ import sys
 
 
 def figures(path):
-    """Rates by operation, size and number of callers."""
+    """Rates by operation, size and number of callers, and processor time of a call where told."""
     if not path.exists():
-        return {}
-    rows = (line.split("\t") for line in path.read_text().splitlines())
-    return {tuple(row[:3]): float(row[3]) for row in rows if len(row) == 4}
+        return {}, {}
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    rates = {tuple(row[:3]): float(row[3]) for row in rows if len(row) >= 4}
+    return rates, {tuple(row[:3]): float(row[4]) for row in rows if len(row) == 5}
 
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    rust = figures(folder / "rust.tsv")
-    columns = [(sdk, figures(folder / f"{sdk}.tsv"), figures(folder / f"{sdk}-usual.tsv"))
+    rust, rust_cpu = figures(folder / "rust.tsv")
+    columns = [(sdk, *figures(folder / f"{sdk}.tsv"), figures(folder / f"{sdk}-usual.tsv")[0])
                for sdk in sys.argv[2:]]
     print("| calls/s | Rust | " + " | ".join(
         f"{sdk}, ÷ Rust" + (", ÷ its usual client" if usual else "")
-        for sdk, _, usual in columns) + " |")
+        for sdk, _, _, usual in columns) + " |")
     print("| --- |" + " --- |" * (len(columns) + 1))
     for (operation, size, callers), base in rust.items():
         name = "4 KiB" if size == "4096" else "1 MiB"
+        key = (operation, size, callers)
         cells = [f"{operation} {name} ×{callers}", f"{base:,.0f}".replace(",", " ")]
-        for _, ours, usual in columns:
-            key = (operation, size, callers)
+        if key in rust_cpu:
+            cells[1] += f", {rust_cpu[key]:.0f} µs"
+        for _, ours, cpu, usual in columns:
             if key not in ours:
                 cells.append("–")
                 continue
             rate = f"{ours[key]:,.0f}".replace(",", " ")
             cell = f"{rate}, **{ours[key] / base:.2f}**"
+            if key in cpu:
+                cell += f", {cpu[key]:.0f} µs"
             if usual:
                 cell += f", {ours[key] / usual[key]:.1f}" if usual.get(key) else ", –"
             cells.append(cell)

@@ -100,8 +100,12 @@ pub fn repeats(command: Command, attempt: Attempt) -> bool {
 }
 
 /// Whether a failed request may have had its effect, and a second one would have it again.
-pub fn outcome_unknown(command: Command, attempt: Attempt) -> bool {
-    attempt.body_left && only_once(command)
+///
+/// When what failed is the content's source, its end was never sent: storages drop a new file or
+/// an addition that stops early, and only overwrite in place what they get (spec 04 §A.8.5).
+pub fn outcome_unknown(command: Command, attempt: Attempt, kind: ErrorKind) -> bool {
+    let is_dropped = kind == ErrorKind::LocalIo && command != Command::MODIFY_FILE;
+    attempt.body_left && only_once(command) && !is_dropped
 }
 
 /// Whether an error says nothing about the request itself, so that another tracker may be asked.
@@ -156,9 +160,10 @@ mod tests {
         assert!(repeats(Command::SET_METADATA, dead));
         for once in [Command::UPLOAD_FILE, Command::APPEND_FILE, Command::DELETE_FILE, Command(57)]
         {
-            assert!(!repeats(once, dead) && outcome_unknown(once, dead), "{once}");
+            let lost = ErrorKind::Protocol;
+            assert!(!repeats(once, dead) && outcome_unknown(once, dead, lost), "{once}");
             let unsent = Attempt { body_left: false, ..dead };
-            assert!(repeats(once, unsent) && !outcome_unknown(once, unsent), "{once}");
+            assert!(repeats(once, unsent) && !outcome_unknown(once, unsent, lost), "{once}");
         }
         for no in [
             Attempt { reused: false, ..dead },

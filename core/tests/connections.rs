@@ -11,6 +11,7 @@ mod fake;
 use fake::{Act, ID, fake, id, info, listener, no, ok, options, packet, stored, tracker_for};
 use fdfs_core::client::{CallOptions, Cancel, Client, Range, UploadOptions};
 use fdfs_core::protocol::address::AddrWidth;
+use fdfs_core::protocol::frame::Header;
 use fdfs_core::protocol::{Command, Status};
 use fdfs_core::wire::Wire;
 use fdfs_core::{Error, ErrorKind};
@@ -78,6 +79,25 @@ async fn a_reader_that_stops_early_takes_its_connection_along() {
     assert_eq!(client.download(&id(), Range::default()).await.unwrap().len(), 3_000_000);
     assert_eq!(kept(&client, storage.addr), (1, 1));
     assert_eq!(storage.connections(), 2);
+}
+
+#[tokio::test]
+async fn each_read_of_a_reader_has_the_time_of_a_call() {
+    let header = Header::reply(Status::OK, 10).encode();
+    let begun = [&header[..], b"abc"].concat();
+    let storage = fake(move |_, _, _| Act::Raw(begun.clone())).await;
+    let client = client_of(storage.addr).await;
+    let short = client.with(CallOptions::timeout(Duration::from_millis(80)));
+    let mut reader = short.open(&id(), Range::default()).await.unwrap();
+    let mut buffer = [0; 10];
+    assert_eq!(reader.read(&mut buffer[..2]).await.unwrap(), 2);
+    assert_eq!(reader.read(&mut buffer).await.unwrap(), 1);
+    let error = reader.read(&mut buffer).await.unwrap_err();
+    assert_eq!((error.kind(), error.file_id()), (ErrorKind::Timeout, Some(id().as_str())));
+    assert!(error.to_string().contains("timeout of 80ms passed while reading"), "{error}");
+    let after = reader.read(&mut buffer).await.unwrap_err();
+    assert_eq!(after.kind(), ErrorKind::Closed, "the file must be opened again: {after}");
+    assert_eq!(kept(&client, storage.addr), (1, 0));
 }
 
 #[tokio::test]

@@ -142,7 +142,19 @@ async fn a_source_of_the_wrong_length_never_completes_a_request() {
     let content = vec![7; 600_000];
     for size in [0, 1, 262_143, 262_144, 262_145, 524_288, 599_999, 600_001, 700_000] {
         let sent = client.upload_reader(&content[..], Some(size), UploadOptions::default()).await;
-        assert_eq!(sent.unwrap_err().kind(), ErrorKind::LocalIo, "{size}");
+        let error = sent.unwrap_err();
+        // A file that stops early is never stored.
+        assert_eq!((error.kind(), error.outcome_unknown()), (ErrorKind::LocalIo, false), "{size}");
+    }
+    for is_modify in [false, true] {
+        let (id, source, size) = (id(), &content[..], Some(700_000));
+        let error = match is_modify {
+            true => client.modify_reader(&id, 0, source, size).await,
+            false => client.append_reader(&id, source, size).await,
+        };
+        let error = error.unwrap_err();
+        // What is overwritten is not restored.
+        assert_eq!((error.kind(), error.outcome_unknown()), (ErrorKind::LocalIo, is_modify));
     }
     assert_eq!(whole.load(Ordering::SeqCst), 0);
     for len in [0, 1, 262_143, 262_144, 262_145, 524_288, 524_289, 600_000] {

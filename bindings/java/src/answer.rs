@@ -3,7 +3,8 @@
 use crate::java::{self, JniResult};
 use fdfs_core::Error;
 use fdfs_core::client::{
-    FileInfo, GroupInfo, Metadata, PoolStats, ServerAddress, StorageInfo, TrackerInfo, UploadTarget,
+    FileInfo, GroupInfo, Metadata, PoolStats, ServerAddress, StorageInfo, StorageStats,
+    TrackerInfo, UploadTarget,
 };
 use fdfs_core::file_id::FileId;
 use jni::Env;
@@ -193,10 +194,9 @@ impl Record for GroupInfo {
 }
 
 /// Names and values of statistics, in one field.
-macro_rules! statistics {
-    ($stats:expr; $($name:ident)*) => {
-        [$(format!("{}={}", stringify!($name), $stats.$name)),*].join(" ")
-    };
+fn statistics(stats: &StorageStats) -> String {
+    let shown = |name: &&str| format!("{name}={}", stats.get(name).unwrap_or_default());
+    StorageStats::NAMES.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 impl Record for StorageInfo {
@@ -219,22 +219,7 @@ impl Record for StorageInfo {
         ];
         fields.push(self.up_since.map(|time| secs(time).to_string()));
         fields.push(self.sync_source.clone());
-        fields.push(Some(statistics!(self.stats;
-            connection_alloc_count connection_current_count connection_max_count
-            total_upload_count success_upload_count total_append_count success_append_count
-            total_modify_count success_modify_count total_truncate_count success_truncate_count
-            total_set_meta_count success_set_meta_count total_delete_count success_delete_count
-            total_download_count success_download_count total_get_meta_count success_get_meta_count
-            total_create_link_count success_create_link_count
-            total_delete_link_count success_delete_link_count
-            total_upload_bytes success_upload_bytes total_append_bytes success_append_bytes
-            total_modify_bytes success_modify_bytes total_download_bytes success_download_bytes
-            total_sync_in_bytes success_sync_in_bytes total_sync_out_bytes success_sync_out_bytes
-            total_file_open_count success_file_open_count
-            total_file_read_count success_file_read_count
-            total_file_write_count success_file_write_count
-            last_source_update last_sync_update last_synced_timestamp last_heart_beat_time
-        )));
+        fields.push(Some(statistics(&self.stats)));
         fields
     }
 }

@@ -270,7 +270,7 @@ pub fn about<'l>(env: EnvUnowned<'l>, _class: JClass<'l>, op: jlong) {
     now(env, op, |_| {
         let kinds = ErrorKind::ALL.iter();
         let kinds = kinds.flat_map(|kind| fields![kind.name(), kind.number(), kind.retryable()]);
-        let version = fields![env!("CARGO_PKG_VERSION")];
+        let version = fields![fdfs_core::VERSION];
         Ok(Answer::Fields(version.into_iter().chain(kinds).collect()))
     });
 }

@@ -180,16 +180,21 @@ impl Client {
         Self { inner: self.inner.clone(), call }
     }
 
+    /// The bounds of a call that begins now.
+    fn limits(&self) -> Limits {
+        let timeout = self.call.timeout.or(self.inner.options.timeout);
+        Limits::new(timeout, self.call.cancel.clone())
+    }
+
     /// Begins a call: from now on its time runs.
     fn begin(&self, operation: &'static str) -> Result<Call<'_>> {
         self.inner.process.check()?;
         if self.inner.pool.is_closed() {
             return Err(Error::new(ErrorKind::Closed, "the client is closed"));
         }
-        let timeout = self.call.timeout.or(self.inner.options.timeout);
         Ok(Call {
             client: &self.inner,
-            limits: Limits::new(timeout, self.call.cancel.clone()),
+            limits: self.limits(),
             progress: self.call.progress.clone(),
             span: tracing::debug_span!(
                 "fdfs",

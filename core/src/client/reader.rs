@@ -4,7 +4,6 @@ use super::Client;
 use super::download::Incoming;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_id::FileId;
-use crate::net::Limits;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, SeekFrom};
@@ -68,9 +67,10 @@ impl Reader {
         self.len.saturating_sub(self.position)
     }
 
-    /// Reads some bytes; 0 at the end. Ends when the call that opened the file is cancelled.
+    /// Reads some bytes; 0 at the end. The time of a call counts anew for each read: how long the
+    /// file stays open is the reader's own affair. Ends when the call that opened it is cancelled.
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let limits = Limits::new(None, self.client.call.cancel.clone());
+        let limits = self.client.limits();
         let mut buffer = ReadBuf::new(buffer);
         let reading = poll_fn(|context| self.poll_content(context, &mut buffer));
         match limits.run("reading", None, reading).await {

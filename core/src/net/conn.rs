@@ -324,7 +324,8 @@ impl Conn {
         let mut error = error.with_peer(&self.peer);
         if let Some(exchange) = &self.exchange {
             error = error.with_command(exchange.command());
-            if error.status().is_none() && outcome_unknown(exchange.command(), self.attempt()) {
+            let (command, kind) = (exchange.command(), error.kind());
+            if error.status().is_none() && outcome_unknown(command, self.attempt(), kind) {
                 error = error.with_outcome_unknown();
             }
         }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# bench.sh FOLDER TRACKER SECS: calls per second of libfdfs as installed in FOLDER.
+# bench.sh FOLDER TRACKER SECS: calls per second of libfdfs as installed in FOLDER, and processor
+# time for each.
 set -euo pipefail
 folder=$(realpath "$1")
 export PKG_CONFIG_PATH=$folder/lib/pkgconfig LD_LIBRARY_PATH=$folder/lib

@@ -1,8 +1,11 @@
-//! `fdfs-sdk-bench TRACKER SECS`: calls per second of the client in Rust, the baseline of the SDKs.
+//! `fdfs-sdk-bench TRACKER SECS`: the client in Rust, the baseline of the SDKs. Each line has the
+//! operation, the size, the calls at a time, calls per second, and microseconds of processor time
+//! of this process for each call.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot call ends")]
 
 use fdfs_core::client::{Client, ClientOptions, Range, UploadOptions};
 use fdfs_core::file_id::FileId;
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -34,22 +37,30 @@ async fn call(client: Client, work: Work, until: Instant) -> (u64, Vec<FileId>) 
     (calls, stored)
 }
 
-/// Calls per second of so many callers.
-async fn measure(client: &Client, work: &Work, callers: usize, time: Duration) -> f64 {
-    let begin = Instant::now();
+/// Processor time of this process, in microseconds.
+fn cpu_micros() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+    let micros = time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3;
+    micros
+}
+
+/// Calls per second of so many callers, and processor time for each.
+async fn measure(client: &Client, work: &Work, callers: usize, time: Duration) -> (f64, f64) {
+    let (begin, cpu) = (Instant::now(), cpu_micros());
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
         tasks.spawn(call(client.clone(), work.clone(), begin + time));
     }
     let all = tasks.join_all().await;
-    let took = begin.elapsed().as_secs_f64();
+    let (took, cpu) = (begin.elapsed().as_secs_f64(), cpu_micros() - cpu);
     let calls: u64 = all.iter().map(|(calls, _)| calls).sum();
     for id in all.iter().flat_map(|(_, stored)| stored) {
         client.delete(id, false).await.unwrap();
     }
     #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = calls as f64 / took;
-    rate
+    let calls = calls as f64;
+    (calls / took, cpu / calls)
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -73,8 +84,8 @@ async fn main() {
             ];
             for (name, work) in works {
                 measure(&client, &work, callers, WARM_UP).await;
-                let rate = measure(&client, &work, callers, time).await;
-                println!("{name}\t{size}\t{callers}\t{rate:.0}");
+                let (rate, cpu) = measure(&client, &work, callers, time).await;
+                println!("{name}\t{size}\t{callers}\t{rate:.0}\t{cpu:.1}");
             }
         }
         client.delete(&id, false).await.unwrap();

@@ -1,4 +1,5 @@
-/* bench TRACKER SECS: calls per second, a line for each operation, size and number of callers. */
+/* bench TRACKER SECS: a line for each operation, size and number of callers, with calls per second
+ * and microseconds of processor time of this process for each call. */
 #define _DEFAULT_SOURCE
 #include <libfdfs.h>
 #include <pthread.h>
@@ -50,26 +51,37 @@ static void *run(void *arg) {
   return NULL;
 }
 
-/* Calls per second of so many callers. */
-static double measure(fdfs_client *client, const char *content, size_t len, const char *id,
-                      int callers, double secs) {
+typedef struct {
+  double per_sec;
+  double cpu_us;
+} rate;
+
+/* What so many callers do. */
+static rate measure(fdfs_client *client, const char *content, size_t len, const char *id,
+                    int callers, double secs) {
   pthread_t threads[64];
   caller all[64];
   long calls = 0;
   double begin = now();
+  clock_t cpu = clock();
   for (int at = 0; at < callers; at++) {
     all[at] = (caller){client, content, len, id, begin + secs, 0, NULL, 0};
     pthread_create(&threads[at], NULL, run, &all[at]);
   }
   for (int at = 0; at < callers; at++) pthread_join(threads[at], NULL);
   double took = now() - begin;
+  cpu = clock() - cpu;
   for (int at = 0; at < callers; at++) {
     calls += all[at].calls;
     for (long call = 0; id == NULL && call < all[at].calls; call++)
       check(fdfs_delete(client, all[at].stored[call].value));
     free(all[at].stored);
   }
-  return calls / took;
+  return (rate){calls / took, cpu * 1e6 / CLOCKS_PER_SEC / calls};
+}
+
+static void show(const char *operation, size_t len, int callers, rate it) {
+  printf("%s\t%zu\t%d\t%.0f\t%.1f\n", operation, len, callers, it.per_sec, it.cpu_us);
 }
 
 int main(int argc, char **argv) {
@@ -92,11 +104,11 @@ int main(int argc, char **argv) {
     check(fdfs_upload_buffer(client, content, len, NULL, &id));
     for (int at = 0; at < 2; at++) {
       measure(client, content, len, NULL, CALLERS[at], 0.3);
-      printf("upload\t%zu\t%d\t%.0f\n", len, CALLERS[at],
-             measure(client, content, len, NULL, CALLERS[at], atof(argv[2])));
+      show("upload", len, CALLERS[at],
+           measure(client, content, len, NULL, CALLERS[at], atof(argv[2])));
       measure(client, content, len, id.value, CALLERS[at], 0.3);
-      printf("download\t%zu\t%d\t%.0f\n", len, CALLERS[at],
-             measure(client, content, len, id.value, CALLERS[at], atof(argv[2])));
+      show("download", len, CALLERS[at],
+           measure(client, content, len, id.value, CALLERS[at], atof(argv[2])));
       fflush(stdout);
     }
     check(fdfs_delete(client, id.value));

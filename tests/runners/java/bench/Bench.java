@@ -18,7 +18,11 @@ public final class Bench {
         double seconds = Double.parseDouble(args[1]);
         // Futures complete on the threads of the core: nothing chained to them waits.
         try (FdfsClient client =
-                FdfsClient.builder().trackers(args[0]).executor(Runnable::run).build()) {
+                FdfsClient.builder()
+                        .trackers(args[0])
+                        .poolSize(64)
+                        .executor(Runnable::run)
+                        .build()) {
             FdfsAsyncClient async = client.async();
             for (int size : new int[] {4096, 1048576}) {
                 byte[] content = new byte[size];

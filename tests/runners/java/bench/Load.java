@@ -1,3 +1,4 @@
+import java.lang.management.ManagementFactory;
 import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
@@ -32,11 +33,27 @@ final class Load {
             throws Exception {
         caller.run(new Load(WARM_UP_SECONDS));
         long start = System.nanoTime();
+        long cpu = cpuNanos();
         Load load = new Load(seconds);
         caller.run(load);
         double took = (System.nanoTime() - start) / 1e9;
-        double rate = load.calls.get() / took;
-        System.out.printf(Locale.ROOT, "%s\t%d\t%d\t%.1f%n", op, size, concurrency, rate);
+        double calls = load.calls.get();
+        double micros = (cpuNanos() - cpu) / 1e3 / calls;
+        System.out.printf(
+                Locale.ROOT,
+                "%s\t%d\t%d\t%.1f\t%.1f%n",
+                op,
+                size,
+                concurrency,
+                calls / took,
+                micros);
+    }
+
+    /** Processor time of this process. */
+    private static long cpuNanos() {
+        return ((com.sun.management.OperatingSystemMXBean)
+                        ManagementFactory.getOperatingSystemMXBean())
+                .getProcessCpuTime();
     }
 
     /** One caller in each of so many threads. */
