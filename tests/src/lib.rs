@@ -7,4 +7,6 @@ pub mod engine;
 pub mod raw;
 pub mod requests;
 pub mod scenarios;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stage;
