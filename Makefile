@@ -1,10 +1,12 @@
 # Everything that is checked, tested or generated has a verb here; CI calls nothing else.
-.PHONY: check test interop c python node java polyglot docs bench sdk-bench bless fuzz
+.PHONY: check test sim interop c python node java polyglot docs bench sdk-bench bless fuzz
 
 # Formatting, lints, documentation, and the core without sockets.
 check:
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTFLAGS="--cfg tokio_unstable" cargo clippy -p fdfs-core -p fdfs-servers -p fdfs-tests \
+		--features sim --lib --test sim --quiet -- -D warnings
 	cargo build -p fdfs-core --no-default-features --quiet
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --quiet
 	tests/arrows.sh
@@ -12,6 +14,14 @@ check:
 # Everything that needs only Rust.
 test:
 	cargo test --no-fail-fast
+	$(MAKE) sim
+
+# Clusters in virtual time, with faults from seeds: SEEDS of them from FIRST on. What fails leaves its
+# events in a file that is named. A build of its own: see docs/decisions/0002-simulation.md.
+sim: export RUSTFLAGS += --cfg tokio_unstable
+sim:
+	cargo test --profile sim -p fdfs-core --features sim --lib net::sim
+	SEEDS=$(SEEDS) FIRST=$(FIRST) cargo test --profile sim -p fdfs-tests --features sim --test sim -- --nocapture
 
 # Existing clients of other projects against our servers; installs them first.
 interop:

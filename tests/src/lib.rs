@@ -13,5 +13,7 @@ pub mod peer;
 pub mod raw;
 pub mod requests;
 pub mod scenarios;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stage;
 pub mod trees;

@@ -32,10 +32,11 @@ impl Lab {
         Raw::connect(self.cluster.storage_addrs().first().copied().unwrap())
     }
 
-    /// A name that is right for this content: that of a file which was here and is gone.
+    /// A name that is right for this content: that of a file which was here and is lost. One that
+    /// was deleted would not come back.
     fn name(&self, raw: &mut Raw, command: Command, content: &[u8]) -> String {
         let name = upload(raw, command, content, "bin");
-        assert_eq!(raw.call_with(Command::DELETE_FILE, &file(&name), &[]), OK);
+        std::fs::remove_file(self.path(&name)).unwrap();
         name
     }
 
@@ -186,6 +187,7 @@ fn links_names_and_deletions_are_repeated_without_harm() {
     let again = raw.call_with(Command::SYNC_DELETE_FILE, &delete(&name), &[]);
     assert_eq!(again, refused(Status::ENOENT));
     assert!(lab.path(&source).exists(), "a link's content stays");
+    let name = lab.name(&mut raw, Command::UPLOAD_FILE, b"fourth");
     let rename = Command::SYNC_RENAME_FILE;
     assert_eq!(raw.call_with(rename, &names(&name, &source), &[]), OK);
     let again = raw.call_with(rename, &names(&name, &source), &[]);
@@ -195,6 +197,29 @@ fn links_names_and_deletions_are_repeated_without_harm() {
     assert_eq!(nothing, refused(Status::ENOENT));
     assert_eq!(std::fs::read(lab.path(&name)).unwrap(), b"content");
     assert_eq!(lab.records(&name).last().unwrap(), &format!("r {name} {source}"));
+}
+
+#[test]
+fn what_was_deleted_does_not_arrive_again() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let group = "group1".try_into().unwrap();
+    let delete = |name: &str| SyncDelete { timestamp: TIME, group, name: name.try_into().unwrap() };
+    let by_client = upload(&mut raw, Command::UPLOAD_FILE, b"content", "bin");
+    assert_eq!(raw.call_with(Command::DELETE_FILE, &file(&by_client), &[]), OK);
+    let by_peer = upload(&mut raw, Command::UPLOAD_FILE, b"content", "bin");
+    assert_eq!(raw.call_with(Command::SYNC_DELETE_FILE, &delete(&by_peer), &[]), OK);
+    // Its deletion came first.
+    let early = lab.name(&mut raw, Command::UPLOAD_FILE, b"content");
+    let missing = raw.call_with(Command::SYNC_DELETE_FILE, &delete(&early), &[]);
+    assert_eq!(missing, refused(Status::ENOENT));
+    assert_eq!(lab.records(&early), [format!("d {early}")]);
+    for name in [by_client, by_peer, early] {
+        for command in [Command::SYNC_CREATE_FILE, Command::SYNC_UPDATE_FILE] {
+            assert_eq!(raw.call_with(command, &head(&name, 7), b"content"), OK);
+            assert!(!lab.path(&name).exists(), "{name}");
+        }
+    }
 }
 
 #[test]

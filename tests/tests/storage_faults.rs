@@ -25,7 +25,8 @@ const ERRNOS: [i32; 2] = [5, 28];
 enum Undo {
     /// All is as before.
     Whole,
-    /// Each file is as before or as it was to become; a record of it may be missing.
+    /// Each file is as before or as it was to become. Peers hear of it then: it is recorded now, or
+    /// with the next change.
     Either,
 }
 
@@ -62,6 +63,9 @@ fn with_every_call_failing<T>(
                 if undo == Undo::Whole {
                     assert_eq!(records_now, records, "call {nth}: {status}");
                     assert_same(&files_now, &files, nth);
+                } else if files_now != files {
+                    lab.engine.binlog.sync().unwrap();
+                    assert!(lab.binlog().len() > records.len(), "call {nth}: changed, no record");
                 }
             }
             assert!(raw.is_alive(), "call {nth}: {status}");

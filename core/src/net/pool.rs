@@ -5,7 +5,7 @@ use super::connect::{ConnectOptions, peer_name};
 use super::limits::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Command;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -105,7 +105,8 @@ impl Drop for Server {
     }
 }
 
-type Servers = HashMap<(String, u16), Arc<Server>>;
+/// In order, so that what is done to all of them is done alike in simulated runs.
+type Servers = BTreeMap<(String, u16), Arc<Server>>;
 
 /// A pool for any number of servers.
 #[derive(Debug)]

@@ -111,6 +111,7 @@ impl Server {
                 buffers: buffers.clone(),
                 draining: Arc::default(),
                 open: HashMap::new(),
+                admitted: 0,
                 tasks: JoinSet::new(),
             };
             accepting.spawn(acceptor.run(stop.subscribe(), handler.clone()));
@@ -155,6 +156,8 @@ pub fn bind_all(addrs: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
 }
 
 struct Open {
+    /// Which one it was: those that came first are ended first.
+    number: usize,
     task: AbortHandle,
     idle: Arc<AtomicBool>,
 }
@@ -166,6 +169,7 @@ struct Acceptor {
     buffers: Buffers,
     draining: Arc<AtomicBool>,
     open: HashMap<Id, Open>,
+    admitted: usize,
     tasks: JoinSet<()>,
 }
 
@@ -219,7 +223,8 @@ impl Acceptor {
         let current = self.counts.current.fetch_add(1, Ordering::Relaxed) + 1;
         self.counts.max.fetch_max(current, Ordering::Relaxed);
         let task = self.tasks.spawn(handler(conn));
-        self.open.insert(task.id(), Open { task, idle });
+        self.admitted += 1;
+        self.open.insert(task.id(), Open { number: self.admitted, task, idle });
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
@@ -242,7 +247,9 @@ impl Acceptor {
         let deadline = Instant::now() + DRAIN_TIME_MAX;
         while !self.tasks.is_empty() {
             let late = Instant::now() >= deadline;
-            for open in self.open.values() {
+            let mut open: Vec<&Open> = self.open.values().collect();
+            open.sort_by_key(|open| open.number);
+            for open in open {
                 if late || open.idle.load(Ordering::Relaxed) {
                     open.task.abort();
                 }

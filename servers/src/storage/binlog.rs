@@ -407,7 +407,11 @@ impl Binlog {
         if lines.is_empty() {
             return Ok(());
         }
-        writer.write(lines)?;
+        if let Err(error) = writer.write(lines) {
+            // Cutting it off has given back what was set aside: changes must ask for room again.
+            self.room.store(writer.room(), Ordering::Relaxed);
+            return Err(error);
+        }
         if writer.len >= writer.rotate_at {
             self.rotate(writer);
         }

@@ -175,7 +175,9 @@ impl Network {
             // What its kernel had not got through is gone with it.
             let pipes: Vec<Arc<Pipe>> =
                 self.lock().pipes.iter().filter_map(Weak::upgrade).collect();
-            pipes.iter().filter(|pipe| pipe.from.ip() == host).for_each(|pipe| pipe.forget());
+            for pipe in pipes.iter().filter(|pipe| pipe.from.ip() == host) {
+                pipe.forget(self.is_cut(host, pipe.to.ip()));
+            }
         }
     }
 
@@ -189,6 +191,10 @@ impl Network {
     /// What a host is doing.
     pub fn power(&self, host: IpAddr) -> Power {
         self.lock().hosts.get(&host).map_or(Power::On, |host| host.power)
+    }
+
+    fn is_cut(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.lock().cuts.contains(&(from, to))
     }
 
     /// Whether what `from` sends is heard by `to`, or at least by its kernel.

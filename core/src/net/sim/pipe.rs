@@ -143,11 +143,11 @@ impl Pipe {
         state.len > 0
     }
 
-    /// Takes back what has not arrived.
-    pub(super) fn forget(&self) {
+    /// Takes back what has not arrived: into a cut, nothing has.
+    pub(super) fn forget(&self, is_cut: bool) {
         let mut state = self.lock();
         let now = Instant::now();
-        state.queue.retain(|(at, _)| *at <= now);
+        state.queue.retain(|(at, _)| *at <= now && !is_cut);
         let left = state.queue.iter().map(|(_, segment)| match segment {
             Segment::Data(bytes) => bytes.len(),
             _ => 0,

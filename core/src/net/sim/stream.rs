@@ -196,7 +196,7 @@ impl Drop for TcpStream {
         if self.network.power(from) != Power::Off {
             let discards = self.discards.load(Ordering::Relaxed);
             if discards {
-                self.outgoing.forget();
+                self.outgoing.forget(self.network.is_cut(from, to));
             }
             let at = Instant::now() + self.network.delay(from, to);
             let resets = unread || discards;
