@@ -20,8 +20,8 @@ test:
 # events in a file that is named. A build of its own: see docs/decisions/0002-simulation.md.
 sim: export RUSTFLAGS += --cfg tokio_unstable
 sim:
-	cargo test --profile sim -p fdfs-core --features sim --lib net::sim
-	SEEDS=$(SEEDS) FIRST=$(FIRST) cargo test --profile sim -p fdfs-tests --features sim --test sim -- --nocapture
+	SEEDS=$(SEEDS) FIRST=$(FIRST) cargo test --profile sim -p fdfs-core -p fdfs-tests \
+		--features fdfs-core/sim,fdfs-tests/sim --lib --test sim -- --nocapture
 
 # Existing clients of other projects against our servers; installs them first.
 interop:
