@@ -47,7 +47,7 @@ pub async fn serve(engine: Arc<Engine>, mut conn: Conn) {
 }
 
 async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError> {
-    let mut source = None;
+    let mut session = sync::service::Session::default();
     loop {
         let request = match conn.next_request().await {
             Ok(Some(request)) => request,
@@ -64,8 +64,8 @@ async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError
         }
         let handled = match request.header.command.is_replication() {
             true => {
-                let done = sync::service::handle(engine, conn, request, &mut source).await?;
-                done.map(|()| Answer::Body(empty()))
+                let done = session.handle(engine, conn, request).await?;
+                done.map(|body| body.map_or(Answer::Sent, Answer::Body))
             }
             false => handle(engine, conn, request).await?,
         };
