@@ -12,16 +12,21 @@ use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::cluster::{ChangeList, Join, Joined, SyncDelete, SyncFile, SyncNames};
 use fdfs_core::protocol::cluster::{SyncRange, SyncSource};
 use fdfs_core::protocol::frame::{HEADER_LEN, Header};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
 use fdfs_core::protocol::stats::StorageStats;
 use fdfs_core::protocol::storage::FileRef;
 use fdfs_core::protocol::{Command, Status, StorageId};
 use fdfs_core::wire::{FixedStr, Wire};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+
+/// Bytes received at a time.
+const RECEIVED_LEN: usize = 64 << 10;
 
 /// A request that the peer was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,7 @@ pub type Rule = dyn Fn(&Seen) -> Option<Reply> + Send + Sync;
 #[derive(Debug)]
 pub struct FakePeer {
     seen: Arc<Mutex<Vec<Seen>>>,
+    ahead_most: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
@@ -62,6 +68,11 @@ pub fn ok() -> Option<Reply> {
 impl FakePeer {
     /// Joins the group as 127.0.0.`host`, as one that needs no old files.
     pub async fn join(group: &Group, host: u8, rule: Arc<Rule>) -> Self {
+        Self::join_taking(group, host, 1, rule).await
+    }
+
+    /// The same as one that takes so many requests ahead of their answers.
+    pub async fn join_taking(group: &Group, host: u8, ahead_max: u8, rule: Arc<Rule>) -> Self {
         let ip = Ipv4Addr::new(127, 0, 0, host);
         let listener = TcpListener::bind((ip, group.port)).await.unwrap();
         let mut tasks = JoinSet::new();
@@ -76,15 +87,23 @@ impl FakePeer {
             }
         });
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let for_conns = seen.clone();
+        let ahead_most = Arc::new(AtomicUsize::new(0));
+        let (for_conns, most) = (seen.clone(), ahead_most.clone());
         tasks.spawn(async move {
             let mut conns = JoinSet::new();
             for number in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                conns.spawn(serve(stream, number, for_conns.clone(), rule.clone()));
+                let conn = PeerConn { number, ahead_max, introduced: false };
+                let (seen, rule, most) = (for_conns.clone(), rule.clone(), most.clone());
+                conns.spawn(serve(stream, conn, seen, rule, most));
             }
         });
-        Self { seen, _tasks: tasks }
+        Self { seen, ahead_most, _tasks: tasks }
+    }
+
+    /// The most requests that came together.
+    pub fn ahead_most(&self) -> usize {
+        self.ahead_most.load(Ordering::Relaxed)
     }
 
     /// All requests of replication so far.
@@ -129,38 +148,75 @@ async fn introduce(group: &Group, ip: Ipv4Addr) -> Conn {
     conn
 }
 
-/// Reads the requests of one connection and answers them.
-async fn serve(mut stream: TcpStream, conn: usize, all: Arc<Mutex<Vec<Seen>>>, rule: Arc<Rule>) {
-    let mut introduced = false;
-    loop {
-        let mut header = [0; HEADER_LEN];
-        if stream.read_exact(&mut header).await.is_err() {
-            return;
+/// One connection of the sender.
+struct PeerConn {
+    number: usize,
+    ahead_max: u8,
+    introduced: bool,
+}
+
+impl PeerConn {
+    /// What is answered to a request; one of replication is noted.
+    async fn reply(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        all: &Mutex<Vec<Seen>>,
+        rule: &Rule,
+    ) -> Reply {
+        if header.command == Command::REPORT_SERVER_ID {
+            self.introduced = true;
+            let takes_ahead = self.ahead_max > 1 && header.status.0 == ASKS_AHEAD;
+            let told = takes_ahead.then_some(Introduced { ahead_max: self.ahead_max });
+            return (Status::OK, told.encode().to_vec());
         }
-        let header = Header::parse(header).unwrap();
-        let mut body = vec![0; usize::try_from(header.body_len).unwrap()];
-        if stream.read_exact(&mut body).await.is_err() {
-            return;
+        if header.command == Command::ACTIVE_TEST {
+            return (Status::OK, Vec::new());
         }
-        introduced |= header.command == Command::REPORT_SERVER_ID;
-        let (status, reply) = match header.command {
-            Command::REPORT_SERVER_ID | Command::ACTIVE_TEST => (Status::OK, Vec::new()),
-            command => {
-                let (timestamp, name, content) = parts(command, &body);
-                let seen = Seen { conn, introduced, command, timestamp, name, content };
-                if command != Command::QUERY_FILE_INFO {
-                    all.lock().unwrap().push(seen.clone());
-                }
-                loop {
-                    match rule(&seen) {
-                        Some(reply) => break reply,
-                        None => tokio::time::sleep(Duration::from_millis(2)).await,
-                    }
-                }
+        let (timestamp, name, content) = parts(header.command, body);
+        let (conn, introduced, command) = (self.number, self.introduced, header.command);
+        let seen = Seen { conn, introduced, command, timestamp, name, content };
+        if command != Command::QUERY_FILE_INFO {
+            all.lock().unwrap().push(seen.clone());
+        }
+        loop {
+            match rule(&seen) {
+                Some(reply) => return reply,
+                None => tokio::time::sleep(Duration::from_millis(2)).await,
             }
-        };
-        let header = Header::reply(status, reply.len() as u64);
-        if stream.write_all(&[&header.encode()[..], &reply].concat()).await.is_err() {
+        }
+    }
+}
+
+/// Reads the requests of one connection and answers them, those that came together at once.
+async fn serve(
+    mut stream: TcpStream,
+    mut conn: PeerConn,
+    all: Arc<Mutex<Vec<Seen>>>,
+    rule: Arc<Rule>,
+    ahead_most: Arc<AtomicUsize>,
+) {
+    let mut received = Vec::with_capacity(RECEIVED_LEN);
+    loop {
+        received.reserve(RECEIVED_LEN);
+        if !matches!(stream.read_buf(&mut received).await, Ok(1..)) {
+            return;
+        }
+        let (mut answers, mut count, mut rest) = (Vec::new(), 0, &received[..]);
+        while let Some((header, body)) = rest.split_first_chunk::<HEADER_LEN>() {
+            let header = Header::parse(*header).unwrap();
+            let body_len = usize::try_from(header.body_len).unwrap();
+            let Some(request) = body.get(..body_len) else { break };
+            rest = &body[body_len..];
+            let (status, reply) = conn.reply(header, request, &all, &*rule).await;
+            answers.extend(Header::reply(status, reply.len() as u64).encode());
+            answers.extend(reply);
+            count += 1;
+        }
+        let used = received.len() - rest.len();
+        received.drain(..used);
+        ahead_most.fetch_max(count, Ordering::Relaxed);
+        if stream.write_all(&answers).await.is_err() {
             return;
         }
     }

@@ -64,6 +64,28 @@ fn a_long_binlog_arrives_whole() {
 }
 
 #[test]
+fn what_is_in_compressed_files_is_told_too() {
+    let old = "M00/00/00/Ck0AC2sAvq6AfyjFAAATiMRbAU0662.bin";
+    let lab = EngineLab::new(5, "", |config| {
+        let sync = config.framework.base_path.join("data/sync");
+        std::fs::create_dir_all(&sync).unwrap();
+        std::fs::write(sync.join("binlog.000"), format!("1700000000 C {old}\n")).unwrap();
+        std::fs::write(sync.join("binlog.001"), "").unwrap();
+        let index = "current_write=1\ncurrent_compress=0\n";
+        std::fs::write(sync.join("binlog_index.dat"), index).unwrap();
+    });
+    std::fs::write(lab.path(old), b"old").unwrap();
+    let plain = lab.dir().join("data/sync/binlog.000");
+    assert_eq!(lab.engine.binlog.compress_before(1, &|| false).unwrap(), 1);
+    assert!(!plain.exists());
+    let new = upload(&mut lab.connect(), Command::UPLOAD_FILE, b"new", "txt");
+    for _ in 0..2 {
+        assert_eq!(fetch(&mut lab.connect(), 0), [format!("C {old}"), format!("C {new}")]);
+        assert!(plain.exists(), "unpacked for whoever asks again");
+    }
+}
+
+#[test]
 fn other_groups_and_paths_are_refused() {
     let lab = EngineLab::new(5, "", |_| ());
     for (group, store_path) in [("group2", 0), ("group1", 1), ("group1", 255)] {

@@ -190,6 +190,27 @@ fn metadata_and_deletions() {
 }
 
 #[test]
+fn items_are_removed_after_that_is_recorded() {
+    let lab = EngineLab::new(28, "", |_| {});
+    let mut raw = lab.connect();
+    let name = upload(&mut raw, Command::UPLOAD_FILE, b"x", "txt");
+    let (path, record) = (lab.path(&format!("{name}-m")), format!("D {name}-m"));
+    let count = |lab: &EngineLab| lab.binlog().iter().filter(|line| **line == record).count();
+    let mut kept_after_record = 0;
+    for nth in 1..12 {
+        set_metadata(&mut raw, &name, b'O', b"a\x021").body();
+        let before = count(&lab);
+        lab.disk.fail_call(nth);
+        let answer = set_metadata(&mut raw, &name, b'O', b"");
+        lab.disk.fail_call(0);
+        let (is_recorded, is_there) = (count(&lab) > before, path.exists());
+        assert!(is_recorded || is_there, "call {nth}: gone here alone, {answer:?}");
+        kept_after_record += usize::from(is_recorded && is_there);
+    }
+    assert_eq!(kept_after_record, 1, "the call that removes them failed once");
+}
+
+#[test]
 fn refused_metadata_leaves_the_old_items_or_the_new() {
     let lab = EngineLab::new(28, "", |_| {});
     let mut raw = lab.connect();

@@ -4,6 +4,10 @@
 
 use fdfs_core::client::{Client, ClientOptions, UploadOptions};
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,8 +19,12 @@ async fn start(dir: &Path) -> (EmbeddedCluster, Client) {
     (cluster, client)
 }
 
+fn sync_file(dir: &Path, name: &str) -> PathBuf {
+    dir.join("storage1/data/sync").join(name)
+}
+
 fn binlog(dir: &Path) -> PathBuf {
-    dir.join("storage1/data/sync/binlog.000")
+    sync_file(dir, "binlog.000")
 }
 
 /// The records without their times.
@@ -63,4 +71,36 @@ fn what_a_killed_process_had_not_recorded_is_recorded_at_the_next_start() {
     let (cluster, _) = runtime.block_on(start(dir.path()));
     runtime.block_on(cluster.shutdown()).unwrap();
     assert_eq!(records(dir.path()), after);
+}
+
+#[test]
+fn what_a_compressed_file_tells_is_not_recorded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (cluster, client) = runtime.block_on(start(dir.path()));
+    let upload = || client.upload(b"content", UploadOptions::ext("txt"));
+    let (recorded, unrecorded) =
+        runtime.block_on(async { (upload().await.unwrap(), upload().await.unwrap()) });
+    crash(cluster, dir.path(), 1);
+    // The file was full and has been compressed, and the one after it has nothing in it yet.
+    std::fs::write(sync_file(dir.path(), "binlog.001"), "").unwrap();
+    let index = "current_write=1\ncurrent_compress=1\n";
+    std::fs::write(sync_file(dir.path(), "binlog_index.dat"), index).unwrap();
+    let packed = File::create(sync_file(dir.path(), "binlog.000.gz")).unwrap();
+    let mut encoder = GzEncoder::new(packed, Compression::fast());
+    encoder.write_all(&std::fs::read(binlog(dir.path())).unwrap()).unwrap();
+    encoder.finish().unwrap();
+    std::fs::remove_file(binlog(dir.path())).unwrap();
+    let (cluster, _) = runtime.block_on(start(dir.path()));
+    let current = || std::fs::read_to_string(sync_file(dir.path(), "binlog.001")).unwrap();
+    let began = Instant::now();
+    while current().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "nothing was recorded");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    runtime.block_on(cluster.shutdown()).unwrap();
+    let lines = current();
+    let lines: Vec<&str> = lines.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!(lines, [format!("C {}", unrecorded.path())]);
+    assert_eq!(records(dir.path()), [format!("C {}", recorded.path())], "unpacked to be read");
 }

@@ -1,5 +1,9 @@
 //! One connection to a server and its exchanges.
 
+mod ahead;
+
+pub use ahead::{AHEAD_MAX, Ahead};
+
 use super::connect::{ConnectOptions, connect, peer_name};
 use super::limits::Limits;
 use super::world::{self, TcpStream};
@@ -145,10 +149,7 @@ impl Conn {
         head: &[u8],
         content_len: u64,
     ) -> Result<()> {
-        if !self.is_clean() {
-            let text = "the previous exchange did not end; answers would be crossed";
-            return Err(Error::new(ErrorKind::Internal, text).with_peer(&self.peer));
-        }
+        self.check_clean()?;
         let (exchange, packet) = Exchange::begin(command, flags, head, content_len);
         self.exchange = Some(exchange);
         let mut packet = &packet[..];
@@ -159,6 +160,14 @@ impl Conn {
             }
         }
         Ok(())
+    }
+
+    fn check_clean(&self) -> Result<()> {
+        if self.is_clean() {
+            return Ok(());
+        }
+        let text = "the previous exchange did not end; answers would be crossed";
+        Err(Error::new(ErrorKind::Internal, text).with_peer(&self.peer))
     }
 
     /// Sends content of the request. `false` when the server has begun to answer: then sending on
@@ -173,17 +182,20 @@ impl Conn {
         Ok(true)
     }
 
-    /// Sends some bytes; 0 when `listening` and the server has something to say.
+    /// Sends some bytes of the exchange; 0 when `listening` and the server has something to say.
     async fn send_some(&mut self, bytes: &[u8], listening: bool) -> Result<usize> {
+        let sent = self.write_some(bytes, listening).await?;
+        self.exchange_mut().sent(sent);
+        Ok(sent)
+    }
+
+    async fn write_some(&mut self, bytes: &[u8], listening: bool) -> Result<usize> {
         let (stream, limits) = (&mut self.stream, self.limits.clone());
         let own = Some(("io_timeout", self.io_timeout));
         let sending = poll_fn(|context| poll_send(stream, context, bytes, listening));
         match limits.run("sending", own, sending).await {
             Ok(Ok(Sent::Bytes(0))) => Err(self.lost("sending", io::ErrorKind::WriteZero.into())),
-            Ok(Ok(Sent::Bytes(sent))) => {
-                self.exchange_mut().sent(sent);
-                Ok(sent)
-            }
+            Ok(Ok(Sent::Bytes(sent))) => Ok(sent),
             Ok(Ok(Sent::Answered)) => Ok(0),
             Ok(Err(error)) => Err(self.lost("sending", error)),
             Err(error) => Err(self.failed(error)),

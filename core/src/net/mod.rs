@@ -9,7 +9,7 @@ mod pool;
 pub mod sim;
 pub mod world;
 
-pub use conn::{CHUNK_LEN, Conn};
+pub use conn::{AHEAD_MAX, Ahead, CHUNK_LEN, Conn};
 pub use connect::ConnectOptions;
 pub use limits::{Cancel, Limits};
 pub use pool::{Pool, PoolOptions, PoolStats, Pooled, Refusal};

@@ -115,7 +115,7 @@ macro_rules! commands {
 
 commands! {
     /// Names the sync source on this connection.
-    REPORT_SERVER_ID = 9, Storage, Safe: super::StorageId => ();
+    REPORT_SERVER_ID = 9, Storage, Safe: super::StorageId => Option<r::Introduced>;
     /// Stores the content as a new file.
     UPLOAD_FILE = 11, Storage, Once: s::Upload [content after 15] => s::StoredAs;
     /// Deletes a file and its metadata.

@@ -1,5 +1,7 @@
-//! How far a storage has brought its peers. A command of this project: the original answers it with
-//! status 22 and closes the connection, as it does with every number it does not know.
+//! What storages of this project say to each other beyond the original's words: how many requests
+//! they take at a time, and how far a storage has brought its peers. That is a command of its own:
+//! the original answers it with status 22 and closes the connection, as it does with every number
+//! it does not know.
 
 use super::{IpField, StorageId, StorageStatus};
 use crate::wire::FixedStr;
@@ -8,7 +10,17 @@ use std::fmt;
 /// Bytes of an error's text that are told.
 pub const ERROR_LEN: usize = 200;
 
+/// In the status byte of `REPORT_SERVER_ID`: the sender asks how many requests may follow each
+/// other without waiting for answers. The original pays it no attention.
+pub const ASKS_AHEAD: u8 = 1;
+
 message! {
+    /// The answer to that; without it, each request waits for the answer to the one before.
+    pub struct Introduced {
+        /// So many requests.
+        pub ahead_max: u8,
+    }
+
     /// What a storage has sent to its peers, and what it has received from them.
     pub struct ReplicationStatus {
         /// The storage's clock, in Unix seconds.

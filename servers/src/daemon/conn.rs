@@ -87,6 +87,8 @@ pub struct Conn {
     head: Range<usize>,
     decoder: Decoder,
     served_any: bool,
+    /// Whether the last bytes received filled the buffer: more are waiting.
+    is_flooded: bool,
     content_since: Option<(Instant, u64)>,
     idle: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
@@ -112,6 +114,7 @@ impl Conn {
             head: 0..0,
             decoder: Decoder::new(limits.message_len_max),
             served_any: false,
+            is_flooded: false,
             content_since: None,
             idle,
             draining,
@@ -159,6 +162,15 @@ impl Conn {
                 (Event::Content(_), _) => return Err(io::Error::other("content left").into()),
             }
         }
+    }
+
+    /// The header of the next request, when all of that has arrived already. Content of the current
+    /// request must have been taken.
+    pub fn next_whole(&self) -> Option<Header> {
+        let received = self.buffer.get(self.filled.clone())?;
+        let (header, rest) = received.split_first_chunk::<HEADER_LEN>()?;
+        let header = Header::parse(*header).ok()?;
+        (rest.len() as u64 >= header.body_len).then_some(header)
     }
 
     /// The current request's bytes before its content.
@@ -240,6 +252,13 @@ impl Conn {
         self.send_packet(Header::reply(status, body.len() as u64), body).await
     }
 
+    /// Sends replies without a body to requests that came together.
+    pub async fn reply_together(&mut self, statuses: &[Status]) -> Result<(), ConnError> {
+        self.release_buffer();
+        let headers = statuses.iter().flat_map(|status| Header::reply(*status, 0).encode());
+        self.send(&headers.collect::<Vec<u8>>()).await
+    }
+
     /// Sends the beginning of a successful reply whose body has `total` bytes; the rest follows by
     /// [`Conn::send`].
     pub async fn reply_start(&mut self, total: u64, piece: &[u8]) -> Result<(), ConnError> {
@@ -312,11 +331,15 @@ impl Conn {
         self.make_room(len);
         while self.filled.len() < len {
             let free = self.buffer.get_mut(self.filled.end..).unwrap_or_default();
+            let free_len = free.len();
             let received = within(&mut deadline, self.stream.read(free)).await;
             match received.ok_or(ConnError::Slow(what))?? {
                 0 if self.filled.is_empty() => return Ok(false),
                 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                received => self.filled.end += received,
+                received => {
+                    self.is_flooded = received == free_len;
+                    self.filled.end += received;
+                }
             }
         }
         Ok(true)
@@ -348,7 +371,9 @@ impl Conn {
     /// Makes the buffer able to hold `len` unused bytes, or as many as the largest buffer holds.
     fn make_room(&mut self, len: usize) {
         let longest = BUFFER_LARGE_LEN.max(HEADER_LEN + self.limits.message_len_max);
-        let len = len.clamp(1, longest);
+        // Requests that follow each other closely are received many at a time.
+        let least = if self.is_flooded { BUFFER_SMALL_LEN + 1 } else { 1 };
+        let len = len.clamp(least, longest);
         if self.buffer.len() < len {
             let larger = match len {
                 ..=BUFFER_LARGE_LEN => self.buffers.take(len.max(BUFFER_SMALL_LEN)),

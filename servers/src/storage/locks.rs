@@ -36,6 +36,14 @@ impl FileLocks {
         waiting
     }
 
+    /// Takes `name`, unless somebody else changes it.
+    pub fn try_lock(self: &Arc<Self>, name: Name) -> Option<FileGuard> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // While the table is held, so that no holder counts this copy of the lock as it leaves.
+        let guard = held.entry(name).or_default().clone().try_lock_owned().ok()?;
+        Some(FileGuard { locks: self.clone(), name, guard: Some(guard) })
+    }
+
     #[cfg(test)]
     fn len(&self) -> usize {
         self.held.lock().unwrap().len()
@@ -68,7 +76,10 @@ mod tests {
         assert!(tokio::time::timeout(wait, locks.lock(a)).await.is_err());
         drop(first);
         drop(other);
-        drop(tokio::time::timeout(wait, locks.lock(a)).await.unwrap());
+        let again = tokio::time::timeout(wait, locks.lock(a)).await.unwrap();
+        assert!(locks.try_lock(a).is_none());
+        drop(again);
+        drop(locks.try_lock(a).unwrap());
         assert_eq!(locks.len(), 0);
     }
 }

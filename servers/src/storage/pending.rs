@@ -69,9 +69,17 @@ pub(super) async fn commit<T>(
     lane: &Lane,
     made: Done<Pending<T>>,
 ) -> Done<T> {
-    let Pending { value, ticket, undo } = made?;
+    let made = made?;
+    if made.ticket.is_some() {
+        after_others().await;
+    }
+    record(engine, lane, made).await
+}
+
+/// The same without letting others catch up before.
+pub(super) async fn record<T>(engine: &Arc<Engine>, lane: &Lane, made: Pending<T>) -> Done<T> {
+    let Pending { value, ticket, undo } = made;
     let Some(ticket) = ticket else { return Ok(value) };
-    after_others().await;
     let recorded = match ticket.outcome() {
         Some(_) => engine.commit(&ticket),
         None => {

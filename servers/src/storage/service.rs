@@ -47,7 +47,7 @@ pub async fn serve(engine: Arc<Engine>, mut conn: Conn) {
 }
 
 async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError> {
-    let mut source = None;
+    let mut session = sync::service::Session::default();
     loop {
         let request = match conn.next_request().await {
             Ok(Some(request)) => request,
@@ -64,8 +64,8 @@ async fn requests(engine: &Arc<Engine>, conn: &mut Conn) -> Result<(), ConnError
         }
         let handled = match request.header.command.is_replication() {
             true => {
-                let done = sync::service::handle(engine, conn, request, &mut source).await?;
-                done.map(|()| Answer::Body(empty()))
+                let done = session.handle(engine, conn, request).await?;
+                done.map(|body| body.map_or(Answer::Sent, Answer::Body))
             }
             false => handle(engine, conn, request).await?,
         };
@@ -163,15 +163,19 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
         }
         Command::DELETE_FILE => {
             let name = attempt!(file_name(engine, conn));
-            let done = delete_file(engine, name).await;
+            let done = remove_recorded(engine, name, delete::begin, delete::remove).await;
             counted(engine, Op::DeleteCount, done).map(|()| empty())
         }
         Command::SET_METADATA => {
             let head = attempt!(decode::<SetMetadata>(conn));
             attempt!(metadata::check(engine, &head));
             let name = head.name;
-            let work = move |e: &Engine, name: &Name| metadata::set(e, name, &head);
-            let done = change_file(engine, name, Pace::Sync, work).await;
+            let done = if metadata::clears(&head) {
+                remove_recorded(engine, name, metadata::begin_clearing, metadata::clear).await
+            } else {
+                let work = move |e: &Engine, name: &Name| metadata::set(e, name, &head);
+                change_file(engine, name, Pace::Sync, work).await
+            };
             counted(engine, Op::SetMetaCount, done).map(|()| empty())
         }
         Command::GET_METADATA => {
@@ -279,16 +283,21 @@ async fn change_file<T: Send + 'static>(
     commit(engine, lane, Ok(made)).await
 }
 
-/// Records a deletion and makes it while nobody else changes the file, or sends it to a peer.
-async fn delete_file(engine: &Arc<Engine>, name: Name) -> Done<()> {
+/// Records a removal by `begin`, and makes it by `remove` while nobody else changes the file, or
+/// sends it to a peer.
+async fn remove_recorded(
+    engine: &Arc<Engine>,
+    name: Name,
+    begin: fn(&Engine, &Name) -> Done<Pending<bool>>,
+    remove: fn(&Engine, &Name, bool) -> Done<()>,
+) -> Done<()> {
     let (name, lane) = resolve(engine, &name)?;
     let guard = engine.locks.lock(name).await;
     let for_work = engine.clone();
-    let begun = lane.run(move || (delete::begin(&for_work, &name), guard));
-    let (begun, guard) = begun.await;
+    let (begun, guard) = lane.run(move || (begin(&for_work, &name), guard)).await;
     let has_metadata = commit(engine, lane, begun).await?;
     let for_work = engine.clone();
-    let removing = lane.run(move || (delete::remove(&for_work, &name, has_metadata), guard));
+    let removing = lane.run(move || (remove(&for_work, &name, has_metadata), guard));
     let (removed, _held_to_the_end) = removing.await;
     removed
 }

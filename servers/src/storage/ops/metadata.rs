@@ -48,7 +48,7 @@ pub(in crate::storage) fn get(engine: &Engine, name: &Name) -> Done<Vec<u8>> {
     read(engine, &file_of(engine, &logic)?)?.ok_or(Status::ENOENT)
 }
 
-/// Replaces or merges the items of a file.
+/// Replaces or merges the items of a file; there are some, unless they are merged.
 pub(in crate::storage) fn set(
     engine: &Engine,
     name: &Name,
@@ -60,12 +60,8 @@ pub(in crate::storage) fn set(
     let now = engine.now();
     let items = request.items.as_bytes();
     let merges = request.flag == META_MERGE;
-    if items.is_empty() {
-        let removed = if merges { None } else { remove(engine, &logic)? };
-        return match removed {
-            Some(record) => Pending::done(engine, (), now, &[record]),
-            None => Ok(Pending::unchanged(())),
-        };
+    if items.is_empty() && merges {
+        return Ok(Pending::unchanged(()));
     }
     engine.check_room()?;
     let path = file_of(engine, &logic)?;
@@ -85,6 +81,34 @@ pub(in crate::storage) fn set(
     write(engine, &logic, &path, &new)?;
     let operation = if old.is_some() { Operation::Update } else { Operation::Create };
     Pending::done(engine, (), now, &[Record::new(operation, &record_name)])
+}
+
+/// Whether a request leaves a file without items: that is done by [`begin_clearing`] and [`clear`],
+/// not by [`set`].
+pub(in crate::storage) fn clears(request: &SetMetadata) -> bool {
+    request.flag == META_OVERWRITE && request.items.as_bytes().is_empty()
+}
+
+/// Records that the items of a file are removed, as those of a deletion are: before it is done.
+/// Tells whether there are any.
+pub(in crate::storage) fn begin_clearing(engine: &Engine, name: &Name) -> Done<Pending<bool>> {
+    engine.binlog.check().map_err(status)?;
+    let (logic, _) = engine.store.locate(name.as_bytes())?;
+    record_name(&logic).ok_or(Status::EINVAL)?;
+    existing(engine, &engine.store.file(&logic)?)?;
+    match removal(engine, &logic)? {
+        Some(record) => Pending::done(engine, true, engine.now(), &[record]),
+        None => Ok(Pending::unchanged(false)),
+    }
+}
+
+/// Removes items whose removal is recorded.
+pub(in crate::storage) fn clear(engine: &Engine, name: &Name, has_items: bool) -> Done<()> {
+    if has_items {
+        let (logic, _) = engine.store.locate(name.as_bytes())?;
+        remove(engine, &logic)?;
+    }
+    Ok(())
 }
 
 /// Checks what the name has no part in.

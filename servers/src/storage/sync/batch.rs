@@ -48,7 +48,12 @@ impl Batch {
         self.entries.len()
     }
 
-    /// The records, in their order.
+    /// The records, in their order, each with where it ends.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Entry, Position)> {
+        self.entries.iter()
+    }
+
+    /// The same, taken out.
     pub(super) fn into_entries(self) -> Vec<(Entry, Position)> {
         self.entries
     }

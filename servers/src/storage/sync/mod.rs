@@ -2,13 +2,14 @@
 //!
 //! Every storage sends what clients changed on it to every other one. One task for each peer
 //! ([`senders`], [`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records
-//! that do not touch the same files ([`batch`]), and has them sent side by side ([`send`]). What peers
-//! send here arrives in [`service`] and is put into files by [`receive`]. Who must know which files
-//! there are, and has none of the records before, asks [`path_binlog`]. [`progress`] tells how far all
-//! that has come.
+//! that do not touch the same files ([`batch`]), hands them out to connections as these become free
+//! ([`handout`]), and has them sent side by side ([`send`]). What peers send here arrives in
+//! [`service`] and is put into files by [`receive`]. Who must know which files there are, and has
+//! none of the records before, asks [`path_binlog`]. [`progress`] tells how far all that has come.
 
 pub(super) mod batch;
 pub(super) mod graves;
+mod handout;
 pub(super) mod mark;
 pub(super) mod path_binlog;
 mod peer;

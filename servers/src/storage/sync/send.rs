@@ -1,6 +1,10 @@
 //! Sending one change to a peer (spec 03 §C4). What is sent is what is on the disk now, not what
 //! was there when the record was written: records that follow make up the difference.
 
+mod ahead;
+
+pub(super) use ahead::is_short;
+
 use super::METADATA_SUFFIX;
 use super::reader::{Entry, Extra};
 use crate::storage::binlog::Operation;
@@ -9,8 +13,9 @@ use crate::storage::engine::Engine;
 use crate::storage::ops::{Done, status};
 use crate::storage::stats::Op;
 use bytes::BytesMut;
-use fdfs_core::net::{CHUNK_LEN, Conn};
+use fdfs_core::net::{AHEAD_MAX, CHUNK_LEN, Conn};
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
 use fdfs_core::protocol::storage::{FileInfo, FileRef, INFO_WITHOUT_CRC};
 use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::{Rest, Wire};
@@ -74,10 +79,12 @@ impl PeerConn {
         self.used.elapsed() < IDLE_MAX
     }
 
-    /// Says which storage this is; from then on the peer notes how far it has come.
-    pub(super) async fn introduce(&mut self) -> Result<()> {
-        let id = self.engine.identity.id;
-        self.conn.call(Command::REPORT_SERVER_ID, &id).await
+    /// Says which storage this is; from then on the peer notes how far it has come. Tells how many
+    /// requests it takes ahead of its answers.
+    pub(super) async fn introduce(&mut self) -> Result<usize> {
+        let (command, id) = (Command::REPORT_SERVER_ID, self.engine.identity.id);
+        let told: Option<Introduced> = self.conn.call_with_flags(command, ASKS_AHEAD, &id).await?;
+        Ok(told.map_or(1, |told| usize::from(told.ahead_max).clamp(1, AHEAD_MAX)))
     }
 
     /// Asks for a sign of life.

@@ -14,6 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+/// Before the next sender to a peer begins when one has panicked: the same record may be waiting
+/// for it.
+const PANIC_PAUSE: Duration = Duration::from_secs(5);
 
 /// What senders are told by the configuration.
 #[derive(Debug, Clone)]
@@ -108,7 +113,8 @@ impl Senders {
                 let (link, settings) = (self.link.clone(), self.settings.clone());
                 let followed = self.followed.subscribe();
                 let sender = Sender::new(link, settings, id, followed, self.stop.clone());
-                self.running.insert(id, self.tasks.spawn(sender.run()));
+                let running = rest_after_panic(sender.run(), id, PANIC_PAUSE, self.stop.clone());
+                self.running.insert(id, self.tasks.spawn(running));
             }
         }
     }
@@ -162,11 +168,55 @@ impl Senders {
     }
 }
 
+/// Runs a sender; after a panic it ends only when the pause is over, or the storage stops.
+async fn rest_after_panic(
+    sender: impl Future<Output = ()> + Send + 'static,
+    id: StorageId,
+    pause: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Ended with this task, whichever way that ends.
+    let mut task = JoinSet::new();
+    task.spawn(sender);
+    if let Some(Err(error)) = task.join_next().await
+        && error.is_panic()
+    {
+        tracing::error!(peer = %id, %error, ?pause, "a sender has panicked");
+        // Over when the storage stops or the pause is: either way there is no more to do.
+        let _ = timeout(pause, stop.wait_for(|stop| *stop)).await;
+    }
+}
+
 fn depart(marks: &MarkNames, departed: Vec<(Departure, String)>) {
     let now = chrono::Local::now().format("%Y%m%d%H%M%S").to_string();
     for (departure, ip) in departed {
         if let Err(error) = marks.depart(&departure, &ip, &now) {
             tracing::error!(%error, id = departure.id, "cannot rename the mark of a storage");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[tokio::test]
+    async fn after_a_panic_nobody_sends_for_a_while() {
+        let (stop, stopping) = watch::channel(false);
+        let id: StorageId = "127.0.0.1".try_into().unwrap();
+        let (short, long) = (Duration::from_millis(30), Duration::from_secs(3600));
+        let run = async |panics: bool, pause| {
+            let sender = async move { assert!(!panics, "a bug") };
+            let began = Instant::now();
+            let resting = rest_after_panic(sender, id, pause, stopping.clone());
+            let is_over = timeout(Duration::from_secs(20), resting).await.is_ok();
+            (is_over, began.elapsed())
+        };
+        assert!(run(false, long).await.0, "it ended as it should");
+        let (is_over, took) = run(true, short).await;
+        assert!(is_over && took >= short, "{took:?}");
+        stop.send_replace(true);
+        assert!(run(true, long).await.0, "a storage that stops does not wait");
     }
 }

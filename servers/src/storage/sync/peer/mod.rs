@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Between tries to connect.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -30,6 +30,12 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Between looks at the clock while changes are not to be sent.
 const WINDOW_PAUSE: Duration = Duration::from_secs(10);
+/// Between two times that the mark is saved because all was sent. To save it costs two waits for
+/// the disk; what a crash takes of it is sent again.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
+/// Before the next look at the binlog after one that found records of others alone: while a peer
+/// sends many, nobody waits for what is in between.
+const SKIPPED_PAUSE: Duration = Duration::from_millis(2);
 
 /// Why sending ended for now.
 enum Pause {
@@ -60,9 +66,16 @@ pub(super) struct Sender {
     mark: Mark,
     /// The mark as it was saved last by this sender.
     saved: Option<Mark>,
+    saved_at: Option<Instant>,
     /// Absent while it reads elsewhere.
     source: Option<Source>,
     conns: Vec<Option<PeerConn>>,
+    /// So many requests the peer takes on a connection before it has answered the first of them.
+    ahead_max: usize,
+    /// Whether the last batch failed.
+    is_careful: bool,
+    /// Whether what was read last was nothing for this peer.
+    only_skipped: bool,
     /// Damaged records skipped so far.
     damaged: u64,
 }
@@ -91,8 +104,12 @@ impl Sender {
             stop,
             mark: Mark::default(),
             saved: None,
+            saved_at: None,
             source: None,
             conns: Vec::new(),
+            ahead_max: 1,
+            is_careful: false,
+            only_skipped: false,
             damaged: 0,
         }
     }
@@ -240,7 +257,7 @@ impl Sender {
         if !self.mark.need_sync_old {
             self.wait_for(&[S::ACTIVE]).await?;
         }
-        first.introduce().await?;
+        self.ahead_max = first.introduce().await?;
         self.conns = vec![Some(first)];
         if self.status() == S::WAIT_SYNC {
             self.report(S::SYNCING).await?;
@@ -312,22 +329,48 @@ impl Sender {
                 self.report(StorageStatus::OFFLINE).await?;
             }
         }
-        self.save_mark().await;
+        let is_new_file = self.mark.position.index != self.saved.unwrap_or_default().position.index;
+        if is_new_file || self.mark_age().is_none_or(|age| age >= MARK_INTERVAL) {
+            self.save_mark().await;
+        }
         self.wait_for_more().await
     }
 
     async fn wait_for_more(&mut self) -> Result<(), Pause> {
         self.note(SenderState::IDLE);
+        if std::mem::take(&mut self.only_skipped) {
+            self.pause(SKIPPED_PAUSE).await;
+        }
         let mut stop = self.stop.clone();
+        let is_unsaved = self.saved != Some(self.mark);
+        let time = match is_unsaved {
+            true => MARK_INTERVAL.saturating_sub(self.mark_age().unwrap_or_default()),
+            false => self.settings.heart_beat_interval,
+        };
         let is_idle = tokio::select! {
             _ = self.written.changed() => false,
             _ = self.view.changed() => false,
             _ = stop.wait_for(|stop| *stop) => false,
-            () = sleep(self.settings.heart_beat_interval) => true,
+            () = sleep(time) => !is_unsaved,
         };
         match self.conns.first_mut() {
             Some(Some(conn)) if is_idle => Ok(conn.test().await?),
             _ => Ok(()),
+        }
+    }
+
+    /// How long ago this sender saved the mark.
+    fn mark_age(&self) -> Option<Duration> {
+        self.saved_at.map(|at| at.elapsed())
+    }
+
+    /// Saves the mark after so many records, and when it is in another file.
+    async fn save_mark_if_due(&mut self) {
+        let saved = self.saved.unwrap_or_default();
+        if self.mark.sent >= saved.sent + self.settings.records_per_mark
+            || self.mark.position.index != saved.position.index
+        {
+            self.save_mark().await;
         }
     }
 
@@ -337,7 +380,11 @@ impl Sender {
             return;
         }
         let (mark, path) = (self.mark, self.path.clone());
+        // Whoever has seen the file may ask for what it says here.
+        self.engine.board.note(self.id, |progress| progress.mark = mark);
         let saved = blocking(move || mark.save(&path)).await;
+        // In vain or not: what cannot be saved now will not be at once, either.
+        self.saved_at = Some(Instant::now());
         match saved.map_err(std::io::Error::other).and_then(|saved| saved) {
             Ok(()) => self.saved = Some(mark),
             Err(error) => {

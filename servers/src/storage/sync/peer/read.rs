@@ -78,7 +78,7 @@ impl Sender {
     pub(super) async fn read_batch(&mut self, end: Position) -> Result<(Batch, Position), Pause> {
         loop {
             let Some(mut source) = self.source.take() else { return Err(Pause::Told) };
-            let (mark, most) = (self.mark, self.settings.threads_max);
+            let (mark, most) = (self.mark, self.batch_len_max());
             let reading = move || {
                 let read = source.read(&mark, most, end);
                 (source, read)
@@ -90,6 +90,7 @@ impl Sender {
                 Err(error) => return Err(local(error)),
             };
             self.source = Some(source);
+            self.only_skipped = read.batch.len() == 0 && read.skipped > 0;
             self.mark.scanned += (read.skipped + read.batch.len()) as u64;
             if read.damaged > 0 {
                 self.damaged += read.damaged;
