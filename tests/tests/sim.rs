@@ -5,7 +5,7 @@ use fdfs_tests::sim::cluster::Shape;
 use fdfs_tests::sim::{Outcome, play};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const SHAPE: Shape = Shape { trackers: 3, groups: 2, storages: 3 };
+const SHAPE: Shape = Shape { trackers: 1, groups: 2, storages: 3 };
 
 /// Seeds played when nobody says how many.
 const SEEDS: u64 = 200;

@@ -12,7 +12,7 @@ use super::sync::METADATA_SUFFIX;
 use super::sync::reader::{BinlogReader, Next};
 use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::Name;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -47,7 +47,7 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
 /// The last records.
 struct Tail {
     /// All names in them; whether one of the records is of a client here.
-    names: HashMap<Name, bool>,
+    names: BTreeMap<Name, bool>,
     last_time: i64,
 }
 
@@ -59,7 +59,7 @@ impl Tail {
             None => Position { index: end.index.saturating_sub(1), offset: 0 },
         };
         let mut reader = BinlogReader::new(engine.binlog.dir(), start)?;
-        let mut tail = Self { names: HashMap::new(), last_time: 0 };
+        let mut tail = Self { names: BTreeMap::new(), last_time: 0 };
         loop {
             match reader.next(end)? {
                 Next::End => return Ok(tail),
