@@ -33,7 +33,8 @@ pub(super) fn modified(meta: &Metadata) -> Moment {
 /// When the files that an unclean stop may have damaged were written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Suspects {
-    from: i64,
+    /// What was written before has reached the disk, and was recorded long ago.
+    pub(super) from: i64,
     /// The start of this process: later files are its own, and may be half written right now.
     pub(super) until: Moment,
     /// Whether the machine is still up since then: the process died, but the kernel has kept all

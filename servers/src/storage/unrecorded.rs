@@ -26,7 +26,11 @@ const TAIL_LEN: u64 = 4 << 20;
 /// Adds the records that are missing; tells how many.
 pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
     let tail = Tail::read(engine)?;
-    let from = tail.last_time - CHANGE_SECS;
+    // Records later than this start were written by a clock that has been set back since.
+    let from = match tail.last_time <= suspects.until.0 {
+        true => suspects.from.max(tail.last_time - CHANGE_SECS),
+        false => suspects.from,
+    };
     let mut search = Search { engine, suspects, from, added: 0 };
     search.find_unknown(&tail)?;
     // After a loss of power nobody knows what is in a file that was being changed: better that the

@@ -22,6 +22,8 @@ const APPENDER_LEN_MAX: usize = 20_000;
 pub struct Worker {
     name: String,
     client: Client,
+    /// A client of each tracker alone: they may differ in whom they send changes to.
+    by_tracker: Vec<Client>,
     network: Arc<Network>,
     chance: Chance,
     model: Arc<Mutex<Model>>,
@@ -42,14 +44,17 @@ impl Worker {
         trackers: &[String],
         model: Arc<Mutex<Model>>,
     ) -> Self {
-        let mut options = ClientOptions::new(trackers)
-            .unwrap_or_else(|error| panic!("trackers {trackers:?}: {error}"));
-        options.connect_timeout = Duration::from_secs(2);
-        options.io_timeout = Duration::from_secs(6);
-        options.timeout = Some(CALL_TIME_MAX);
-        let chance = network.chance();
-        let client = options.connect();
-        Self { name, client, network, chance, model, own: Vec::new(), slaves: 0 }
+        let connect = |trackers: &[String]| {
+            let mut options = ClientOptions::new(trackers)
+                .unwrap_or_else(|error| panic!("trackers {trackers:?}: {error}"));
+            options.connect_timeout = Duration::from_secs(2);
+            options.io_timeout = Duration::from_secs(6);
+            options.timeout = Some(CALL_TIME_MAX);
+            options.connect()
+        };
+        let (client, chance) = (connect(trackers), network.chance());
+        let by_tracker = trackers.chunks(1).map(connect).collect();
+        Self { name, client, by_tracker, network, chance, model, own: Vec::new(), slaves: 0 }
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -182,11 +187,16 @@ impl Worker {
         });
     }
 
-    /// Whether changes of a file go to its source now.
+    /// Whether changes of a file go to its source now, whichever tracker is asked.
     async fn is_source_there(&self, id: &FileId) -> bool {
         let Some(Source::Ip(source)) = id.source() else { return false };
-        let found = self.client.locate(id, false).await;
-        found.is_ok_and(|found| found.iter().any(|server| server.host == source.to_string()))
+        for client in &self.by_tracker {
+            let Ok(found) = client.locate(id, false).await else { return false };
+            if !found.iter().any(|server| server.host == source.to_string()) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Makes a change of a file at its source, or none.

@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 /// When simulated runs begin, in Unix seconds.
-pub const EPOCH: i64 = 1_700_000_000;
+pub const EPOCH: i64 = 2_000_000_000;
 /// First port of those that need not be named.
 const PORT_FIRST: u16 = 32768;
 /// Lines of the log that are kept: the newest.

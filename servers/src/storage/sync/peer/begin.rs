@@ -35,9 +35,10 @@ impl Sender {
             (Some(mark), _) => mark,
             (None, told) => fresh(told.unwrap_or((false, 0))),
         };
-        let is_fresh = self.mark.position == Position::default();
         self.read_from(self.mark.position).await?;
-        if is_fresh && !self.mark.need_sync_old && self.mark.until > 0 {
+        // Only once: a mark may stand at the beginning long after it was made, and what was recorded
+        // since would be skipped when this storage's clock is behind the tracker's.
+        if stored.is_none() && !self.mark.need_sync_old && self.mark.until > 0 {
             let begin = self.skip_to(self.mark.until).await?;
             self.read_from(begin).await?;
         }
