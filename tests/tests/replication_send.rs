@@ -81,7 +81,9 @@ async fn side_by_side_no_time_is_told_ahead_of_unfinished_work() {
     let introduced: BTreeSet<usize> =
         seen.iter().filter(|seen| seen.introduced).map(|seen| seen.conn).collect();
     let conns: BTreeSet<usize> = seen.iter().map(|seen| seen.conn).collect();
-    assert_eq!((introduced.len(), conns.len()), (1, 8));
+    assert_eq!(introduced.len(), 1);
+    // One that is late may find nothing left to do.
+    assert!((2..=8).contains(&conns.len()), "{} connections", conns.len());
     assert_eq!(seen.len(), 60, "each once");
     let status = first.replication().await;
     assert_eq!(status.peers[0].damaged, 3);
