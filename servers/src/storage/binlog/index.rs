@@ -22,11 +22,10 @@ impl Index {
 
     /// Reads the file, or finds out what it should say.
     pub(super) fn load(dir: &Path) -> io::Result<Self> {
-        let mut compress = 0;
         if let Some(text) = read_optional(&dir.join("binlog_index.dat"))? {
             let ini = Ini::parse(&String::from_utf8_lossy(&text));
             let number = |key| ini.global().get(key).and_then(|text| text.parse().ok());
-            compress = number("current_compress").unwrap_or(0);
+            let compress = number("current_compress").unwrap_or(0);
             if let Some(write) = number("current_write") {
                 return Ok(Self { write, compress });
             }
@@ -34,15 +33,18 @@ impl Index {
             // it.
             let write = newest_file(dir)?;
             tracing::warn!(write, "binlog_index.dat is damaged, going on with the newest file");
+            return Self { write, compress }.saved(dir);
         }
         // The form of older versions: the bare number.
         let write = match read_optional(&dir.join("binlog.index"))? {
             Some(old) => String::from_utf8_lossy(&old).trim().parse().unwrap_or(0),
             None => newest_file(dir)?,
         };
-        let index = Self { write, compress };
-        index.save(dir)?;
-        Ok(index)
+        Self { write, compress: 0 }.saved(dir)
+    }
+
+    fn saved(self, dir: &Path) -> io::Result<Self> {
+        self.save(dir).map(|()| self)
     }
 }
 

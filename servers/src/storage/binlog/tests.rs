@@ -74,6 +74,9 @@ fn the_index_survives_old_versions_and_damage() {
     open(dir.path()).add(4, &created("c")).unwrap();
     assert_eq!(text(dir.path(), 1), "4 C c\n");
     assert!(dir.path().join("binlog_index.dat").exists(), "the old form is converted");
+    std::fs::write(dir.path().join("binlog_index.dat"), "").unwrap();
+    open(dir.path()).add(5, &created("d")).unwrap();
+    assert_eq!(text(dir.path(), 2), "1 C a\n3 C b\n5 C d\n", "the old form is older");
 }
 
 #[test]
