@@ -7,6 +7,7 @@ pub use ahead::{AHEAD_MAX, Ahead};
 use super::connect::{ConnectOptions, connect, peer_name};
 use super::limits::Limits;
 use super::world::{self, TcpStream};
+use crate::config::TrackerAddr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{Answer, Exchange};
 use crate::protocol::Command;
@@ -56,6 +57,18 @@ enum Sent {
 }
 
 impl Conn {
+    /// Connects to a tracker by the first of its addresses that answers.
+    pub async fn connect_tracker(addr: &TrackerAddr, options: &ConnectOptions) -> Result<Self> {
+        let mut failed = Error::new(ErrorKind::Config, "tracker without address");
+        for host in &addr.hosts {
+            match Self::connect(host, addr.port, options).await {
+                Ok(conn) => return Ok(conn),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
     /// Connects to `host`, resolving it now, and trying all its addresses in turn.
     pub async fn connect(host: &str, port: u16, options: &ConnectOptions) -> Result<Self> {
         Self::connect_within(host, port, options, &Limits::NONE).await

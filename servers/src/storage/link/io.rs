@@ -1,7 +1,7 @@
 //! Acts for a [`Reporter`]: one task per tracker holds the connection and the clock.
 
 use super::reporter::{Action, Input, Reason, Reporter, Request};
-use super::{Link, by_address, connect, connect_options};
+use super::{Link, by_address, connect_options};
 use crate::daemon::blocking;
 use crate::storage::store::StorePath;
 use fdfs_core::net::Conn;
@@ -117,7 +117,7 @@ impl Task {
         let Some(tracker) = self.link.config.trackers.get(self.index) else {
             return std::future::pending().await;
         };
-        let connected = connect(tracker, &connect_options(&self.link.config)).await;
+        let connected = Conn::connect_tracker(tracker, &connect_options(&self.link.config)).await;
         // A name may stand for another address by now.
         let addr = by_address(tracker).await;
         if let Some(known) = self.link.shared().trackers.get_mut(self.index) {
@@ -148,10 +148,11 @@ impl Task {
 
     async fn ask(&mut self, tracker: usize, request: Request) -> Event {
         let Some(tracker) = self.link.config.trackers.get(tracker) else { return Event::Lost };
-        let mut conn = match connect(tracker, &connect_options(&self.link.config)).await {
-            Ok(conn) => conn,
-            Err(error) => return self.lose(error),
-        };
+        let mut conn =
+            match Conn::connect_tracker(tracker, &connect_options(&self.link.config)).await {
+                Ok(conn) => conn,
+                Err(error) => return self.lose(error),
+            };
         let reply = exchange(&mut conn, &request).await;
         quit(&mut conn).await;
         self.replied(reply)

@@ -21,8 +21,8 @@ use super::engine::Engine;
 use super::identity::InitFlag;
 use crate::daemon::{ConnCounts, blocking};
 use fdfs_core::config::TrackerAddr;
+use fdfs_core::net::ConnectOptions;
 use fdfs_core::net::world::lookup_host;
-use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::Command;
 use fdfs_core::protocol::cluster::StatusReport;
 use fdfs_core::protocol::stats::StorageStats;
@@ -257,19 +257,6 @@ pub fn connect_options(config: &StorageConfig) -> ConnectOptions {
         io_timeout: framework.network_timeout,
         bind: bound.filter(|_| config.keys.client_bind),
     }
-}
-
-/// Connects to a tracker by the first of its addresses that answers.
-async fn connect(tracker: &TrackerAddr, options: &ConnectOptions) -> fdfs_core::Result<Conn> {
-    let mut failed = None;
-    for host in &tracker.hosts {
-        match Conn::connect(host, tracker.port, options).await {
-            Ok(conn) => return Ok(conn),
-            Err(error) => failed = Some(error),
-        }
-    }
-    let none = || fdfs_core::Error::new(fdfs_core::ErrorKind::Config, "tracker without address");
-    Err(failed.unwrap_or_else(none))
 }
 
 /// The tracker as others must write it: by address, not by name. A name that cannot be resolved

@@ -1,6 +1,6 @@
 //! What a storage asks the trackers before it can serve (spec 03 §A1).
 
-use super::{connect, connect_options};
+use super::connect_options;
 use crate::storage::config::StorageConfig;
 use fdfs_core::config::{ClusterParams, IpClass, StorageIds, TrackerAddr};
 use fdfs_core::net::Conn;
@@ -92,7 +92,7 @@ pub(super) async fn ask_once<R: Wire>(
     command: Command,
     request: &impl Wire,
 ) -> fdfs_core::Result<R> {
-    let mut conn = connect(tracker, &connect_options(config)).await?;
+    let mut conn = Conn::connect_tracker(tracker, &connect_options(config)).await?;
     let answer = conn.call(command, request).await?;
     leave(&mut conn).await;
     Ok(answer)
@@ -192,7 +192,7 @@ pub async fn ask_ids(config: &StorageConfig) -> Result<StorageIds, StartupError>
 
 /// The whole table from one tracker: pieces of two might not fit together.
 async fn fetch_ids(config: &StorageConfig, tracker: &TrackerAddr) -> fdfs_core::Result<String> {
-    let mut conn = connect(tracker, &connect_options(config)).await?;
+    let mut conn = Conn::connect_tracker(tracker, &connect_options(config)).await?;
     let (mut text, mut start) = (Vec::new(), 0i32);
     for _ in 0..ID_REQUESTS_MAX {
         let request = FetchStorageIds { start, allow_empty: 0 };

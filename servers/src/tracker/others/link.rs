@@ -73,14 +73,7 @@ pub(super) async fn connect(shared: &Shared, addr: &TrackerAddr) -> Result<Conn>
         io_timeout: shared.timeouts.network,
         bind: own,
     };
-    let mut failed = Error::new(ErrorKind::Config, "a tracker without address");
-    for host in &addr.hosts {
-        match Conn::connect(host, addr.port, &options).await {
-            Ok(conn) => return Ok(conn),
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
+    Conn::connect_tracker(addr, &options).await
 }
 
 async fn call<R: Wire>(conn: &mut Conn, command: Command, request: &impl Wire) -> Result<R> {
