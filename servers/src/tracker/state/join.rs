@@ -52,14 +52,13 @@ impl ClusterState {
             // A fresh storage ignores what happened before it.
             storage.changelog_offset = changelog_len;
         }
-        // A storage that joins again on another connection has lost the old one.
-        storage.forget_told();
         storage.session = Some(session.id);
         let source = storage.sync_source.unwrap_or_default();
         Joined { status: storage.status.0, source }.write(out);
         // Priority and permissions may be new.
         group.refresh(rule);
         session.member = Some((name, id));
+        (session.seen_changes, session.seen_trunk_changes) = (0, 0);
         Ok(())
     }
 

@@ -59,11 +59,17 @@ pub struct Session {
     pub local: IpAddr,
     /// The storage that joined on this connection.
     pub member: Option<(GroupName, StorageId)>,
-    /// The leader change this connection was last told.
-    seen_leader_changes: u64,
     /// The tracker that follows us on this connection, by its place in the list of trackers.
     follower: Option<usize>,
-    /// The trunk server change this follower was last told.
+    /// The leader change this connection was last told.
+    seen_leader_changes: u64,
+    /// The change of its group that this member was last told. What was told on a connection that
+    /// is lost may not have arrived, and a late request on it must not take the news from the next
+    /// one; the original counts for each storage.
+    seen_changes: u64,
+    /// Unix seconds of when it was told of its group.
+    told_at: i64,
+    /// The trunk server change that this member or follower was last told.
     seen_trunk_changes: u64,
 }
 
@@ -77,8 +83,10 @@ impl Session {
             peer_text,
             local,
             member: None,
-            seen_leader_changes: 0,
             follower: None,
+            seen_leader_changes: 0,
+            seen_changes: 0,
+            told_at: 0,
             seen_trunk_changes: 0,
         }
     }
@@ -301,7 +309,6 @@ impl ClusterState {
         storage.session = None;
         storage.up_time = 0;
         if storage.status.is_available() {
-            storage.forget_told();
             group.set_status(id.as_bytes(), StorageStatus::OFFLINE, rule);
         }
     }
@@ -315,7 +322,6 @@ impl ClusterState {
                     && now - storage.stats.last_heart_beat_time > limit
             };
             while let Some(storage) = group.storages.iter_mut().find(|storage| silent(storage)) {
-                storage.forget_told();
                 let id = storage.id;
                 group.set_status(id.as_bytes(), StorageStatus::OFFLINE, rule);
             }

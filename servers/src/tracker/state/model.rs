@@ -52,10 +52,6 @@ pub struct Storage {
     pub current_write_path: usize,
     /// Counters it reported.
     pub stats: StorageStats,
-    /// The group's change counter as it was last told.
-    pub seen_changes: u64,
-    /// The group's trunk change counter as it was last told.
-    pub seen_trunk_changes: u64,
     /// The connection it joined on last; an older one that ends says nothing about it.
     pub session: Option<u64>,
     /// The sources that its files may name, read from `id` and `ips` once: queries compare them.
@@ -85,8 +81,6 @@ impl Storage {
             free_mb: 0,
             current_write_path: 0,
             stats: StorageStats::default(),
-            seen_changes: 0,
-            seen_trunk_changes: 0,
             session: None,
             sources: [None; 3],
         };
@@ -120,11 +114,6 @@ impl Storage {
     /// Whether a file's name says that it was uploaded here.
     pub fn is_source(&self, source: Source) -> bool {
         self.sources.contains(&Some(source))
-    }
-
-    /// Makes the next change list tell everything again.
-    pub fn forget_told(&mut self) {
-        (self.seen_changes, self.seen_trunk_changes) = (0, 0);
     }
 
     fn is_writable(&self) -> bool {

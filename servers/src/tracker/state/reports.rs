@@ -21,6 +21,9 @@ const REPORTS_PER_SAVE: u32 = 1000;
 const CHANGELOG_PIECE_MAX: usize = 8202;
 const CHANGELOG_PIECE: usize = 8182;
 
+/// Between two times that a leader tells a storage of a group in which nothing changed.
+const TELL_AGAIN_SECS: i64 = 30;
+
 /// The record that says: there is none.
 const NOBODY: Brief = Brief { status: 0, port: 0, id: StorageId::EMPTY, ip: IpField::EMPTY };
 
@@ -47,7 +50,7 @@ impl ClusterState {
             Command::CHANGE_STATUS => return self.change_status(&group, id, body),
             _ => return self.trunk_report(&group, id, command, body, out),
         }
-        self.change_list(session, &group, id).write(out);
+        self.change_list(now, session, &group).write(out);
         Ok(())
     }
 
@@ -188,12 +191,7 @@ impl ClusterState {
 
     /// What the storage has not heard yet; only the leader tells (spec 03 §A3), or everyone while
     /// there is none.
-    fn change_list(
-        &mut self,
-        session: &mut Session,
-        name: &GroupName,
-        id: StorageId,
-    ) -> ChangeList {
+    fn change_list(&self, now: i64, session: &mut Session, name: &GroupName) -> ChangeList {
         let mut list = ChangeList::default();
         if !self.tells_changes() {
             return list;
@@ -202,19 +200,19 @@ impl ClusterState {
             session.seen_leader_changes = self.leadership.changes;
             list.leader = Some(self.leader_brief());
         }
-        let (peer, is_leader) = (&session.peer_text, self.leadership.is_me);
-        let Some(group) = self.group_mut(name) else { return list };
-        let (changes, trunk_changes) = (group.changes, group.trunk_changes);
-        let trunk = group.trunk_server.and_then(|id| group.storage(id.as_bytes()));
-        let trunk = trunk.map(|storage| storage.brief(peer));
-        let Some(storage) = group.storage_mut(id.as_bytes()) else { return list };
-        if is_leader && storage.seen_trunk_changes != trunk_changes {
-            storage.seen_trunk_changes = trunk_changes;
-            list.trunk = Some(trunk.unwrap_or(NOBODY));
+        let Some(group) = self.group(name) else { return list };
+        let brief = |storage: &Storage| storage.brief(&session.peer_text);
+        if self.leadership.is_me && session.seen_trunk_changes != group.trunk_changes {
+            session.seen_trunk_changes = group.trunk_changes;
+            let trunk = group.trunk_server.and_then(|id| group.storage(id.as_bytes()));
+            list.trunk = Some(trunk.map_or(NOBODY, brief));
         }
-        if storage.seen_changes != changes {
-            storage.seen_changes = changes;
-            list.servers = Some(group.in_order().map(|storage| storage.brief(peer)).collect());
+        // Unlike the original's, a leader says it again now and then: a tracker that was cut off may
+        // have told something else meanwhile.
+        let is_due = self.leadership.is_me && now - session.told_at >= TELL_AGAIN_SECS;
+        if session.seen_changes != group.changes || is_due {
+            (session.seen_changes, session.told_at) = (group.changes, now);
+            list.servers = Some(group.in_order().map(brief).collect());
         }
         list
     }

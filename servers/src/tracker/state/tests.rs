@@ -422,6 +422,27 @@ fn the_leader_tells_each_storage_what_changed_once() {
     let mut cluster = cluster.with_storages("group1", 3, 1);
     let list = cluster.beat(0);
     assert_eq!((list.leader.is_some(), list.servers.unwrap().len()), (false, 2));
+    cluster.now += 29;
+    assert_eq!(cluster.beat(0), ChangeList::default());
+    cluster.now += 1;
+    let list = cluster.beat(0);
+    assert_eq!((list.leader.is_some(), list.servers.unwrap().len()), (false, 2), "once more");
+    assert_eq!(cluster.beat(0), ChangeList::default());
+}
+
+/// A storage gave the connection up, and a request that was under way on it arrives late.
+#[test]
+fn a_late_request_on_a_lost_connection_does_not_take_the_news() {
+    let mut cluster = Cluster::new(|_| {}).with_storages("group1", 2, 1);
+    cluster.state.tick(NOW);
+    cluster.beat(0);
+    let again = cluster.connect("10.77.0.2");
+    cluster.join(again, "group1", |_| {}).unwrap();
+    assert_eq!(cluster.beat(again).servers.unwrap().len(), 1);
+    let mut cluster = cluster.with_storages("group1", 3, 1);
+    assert_eq!(cluster.beat(0).servers.unwrap().len(), 2);
+    assert_eq!(cluster.beat(again).servers.unwrap().len(), 2);
+    assert_eq!(cluster.beat(again), ChangeList::default());
 }
 
 #[test]
