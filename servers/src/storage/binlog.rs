@@ -21,6 +21,7 @@ use fdfs_core::wire::Text;
 use index::Index;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,6 +33,8 @@ const FILE_LEN_MAX: u64 = 1 << 30;
 const RESERVE_LEN: u64 = 1 << 20;
 /// The part of them that only deletions may use up.
 const KEPT_FOR_DELETIONS: u64 = 64 << 10;
+/// Bytes of records that wait for a binlog that can be written again, before changes are refused.
+const OWED_LEN_MAX: u64 = 64 << 10;
 /// Bytes read at a time when looking back for the last whole record.
 const LOOK_BACK_LEN: u64 = 64 << 10;
 /// Longest name with what follows it: all that the original's readers take (spec 04 §A.5.2).
@@ -199,8 +202,11 @@ impl Ticket {
 
 #[derive(Debug)]
 struct Queue {
-    /// Records that wait to be written: at most those of one request for each connection.
+    /// Records that wait to be written: at most those of one request for each connection, and what
+    /// is owed.
     lines: Vec<u8>,
+    /// Where in `lines` the records are that stay in the queue when they cannot be written.
+    kept: Vec<Range<usize>>,
     /// The batch they will be.
     batch: Arc<Batch>,
     /// Absent while a batch is being written.
@@ -216,19 +222,46 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, time: i64, records: &[Record]) {
+    fn push(&mut self, time: i64, records: &[Record], is_kept: bool) {
+        let start = self.lines.len();
         for record in records {
             // Writing to a Vec cannot fail.
             let _ = write!(self.lines, "{time} {} ", record.letter());
             self.lines.extend_from_slice(record.text.as_bytes());
             self.lines.push(b'\n');
         }
+        if is_kept {
+            self.kept.push(start..self.lines.len());
+        }
     }
 
-    fn take_batch(&mut self) -> (Vec<u8>, Arc<Batch>) {
+    fn take_batch(&mut self) -> Taken {
         let spare = std::mem::take(&mut self.spare);
-        (std::mem::replace(&mut self.lines, spare), std::mem::take(&mut self.batch))
+        Taken {
+            lines: std::mem::replace(&mut self.lines, spare),
+            kept: std::mem::take(&mut self.kept),
+            batch: std::mem::take(&mut self.batch),
+        }
     }
+
+    /// Puts those records of a batch that was not written before all that came after them, whose
+    /// changes may build on theirs. Tells their length.
+    fn keep(&mut self, lines: &[u8], kept: &[Range<usize>]) -> u64 {
+        let owed: Vec<u8> =
+            kept.iter().filter_map(|range| lines.get(range.clone())).flatten().copied().collect();
+        let len = owed.len();
+        self.lines.splice(..0, owed);
+        self.kept.iter_mut().for_each(|range| *range = range.start + len..range.end + len);
+        self.kept.insert(0, 0..len);
+        len as u64
+    }
+}
+
+/// What one write is to bring to the file.
+struct Taken {
+    lines: Vec<u8>,
+    kept: Vec<Range<usize>>,
+    batch: Arc<Batch>,
 }
 
 /// The binlog of one storage.
@@ -246,6 +279,8 @@ pub struct Binlog {
     dealt: Condvar,
     /// Bytes set aside for records.
     room: AtomicU64,
+    /// Bytes of records that could not be written and wait.
+    owed: AtomicU64,
     /// Set for good when a sync has failed: what is on the disk is unknown then.
     broken: AtomicBool,
     /// How far records have been handed to the kernel, for those who read them.
@@ -281,6 +316,7 @@ impl Binlog {
             Writer { file: file.clone(), index, len, torn: false, reserved_end, rotate_at };
         let queue = Queue {
             lines: Vec::new(),
+            kept: Vec::new(),
             batch: Arc::default(),
             writer: Some(writer),
             waiting: 0,
@@ -299,6 +335,7 @@ impl Binlog {
             queue: Mutex::new(queue),
             dealt: Condvar::new(),
             room: AtomicU64::new(0),
+            owed: AtomicU64::new(0),
             broken: AtomicBool::new(false),
             written: watch::Sender::new(Position { index, offset: len }),
         })
@@ -330,6 +367,9 @@ impl Binlog {
     /// before every change that takes space.
     pub fn check_room(&self) -> io::Result<()> {
         self.check()?;
+        if self.owed.load(Ordering::Relaxed) > OWED_LEN_MAX {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         if self.room.load(Ordering::Relaxed) > KEPT_FOR_DELETIONS {
             return Ok(());
         }
@@ -346,9 +386,20 @@ impl Binlog {
     /// Queues the records of one request, which are written all or none by [`Self::commit`].
     /// Their order is that of these calls.
     pub fn push(&self, time: i64, records: &[Record]) -> io::Result<Ticket> {
+        self.queue(time, records, false)
+    }
+
+    /// The same for a change that cannot be undone: a failure to write its records is told, but
+    /// they stay first in the queue and are written as soon as that is possible. Otherwise peers
+    /// would never hear of it.
+    pub fn push_done(&self, time: i64, records: &[Record]) -> io::Result<Ticket> {
+        self.queue(time, records, true)
+    }
+
+    fn queue(&self, time: i64, records: &[Record], is_kept: bool) -> io::Result<Ticket> {
         self.check()?;
         let mut queue = self.lock();
-        queue.push(time, records);
+        queue.push(time, records, is_kept);
         Ok(Ticket { batch: queue.batch.clone(), time })
     }
 
@@ -384,14 +435,19 @@ impl Binlog {
         mut queue: MutexGuard<'q, Queue>,
         mut writer: Writer,
     ) -> MutexGuard<'q, Queue> {
-        let (mut lines, batch) = queue.take_batch();
+        let Taken { mut lines, kept, batch } = queue.take_batch();
         drop(queue);
         let written = self.write(&mut writer, &lines);
-        lines.clear();
+        let mut queue = self.lock();
+        let owed = match written {
+            Err(_) if !kept.is_empty() => queue.keep(&lines, &kept),
+            _ => 0,
+        };
+        self.owed.store(owed, Ordering::Relaxed);
         let errno = written.err().map(|error| error.raw_os_error().unwrap_or(5));
         // Nobody else deals with this batch.
         let _ = batch.outcome.set(errno);
-        let mut queue = self.lock();
+        lines.clear();
         queue.spare = lines;
         (queue.file, queue.end) = (writer.file.clone(), (writer.index, writer.len));
         let written = Position { index: writer.index, offset: writer.len };

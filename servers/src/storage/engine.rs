@@ -163,6 +163,11 @@ impl Engine {
         self.binlog.push(time, records).map_err(refusal)
     }
 
+    /// The same for a change that cannot be undone: its records stay queued until they are written.
+    pub fn record_done(&self, time: i64, records: &[Record]) -> Result<Ticket, Status> {
+        self.binlog.push_done(time, records).map_err(refusal)
+    }
+
     /// Writes queued records; their request may be acknowledged once this succeeds.
     pub fn commit(&self, ticket: &Ticket) -> Result<(), Status> {
         self.binlog.commit(ticket).map_err(refusal)?;

@@ -34,14 +34,16 @@ impl<T> Pending<T> {
         Self { value, ticket: None, undo: None }
     }
 
-    /// A change that cannot be undone. When it cannot be recorded now, it is with the next one:
-    /// otherwise peers would never hear of it.
+    /// A change that cannot be undone. When it cannot be recorded now, it is with the next one.
     pub(super) fn done(engine: &Engine, value: T, time: i64, records: &[Record]) -> Done<Self> {
-        let owed = records.to_vec();
-        Self::undone_by(engine, value, time, records, move |engine| {
-            // Once a sync has failed, nothing is recorded any more.
-            let _ = engine.record(time, &owed);
-        })
+        let ticket = engine.record_done(time, records)?;
+        Ok(Self { value, ticket: Some(ticket), undo: None })
+    }
+
+    /// A change that is made once it is recorded.
+    pub(super) fn intended(engine: &Engine, value: T, time: i64, records: &[Record]) -> Done<Self> {
+        let ticket = engine.record(time, records)?;
+        Ok(Self { value, ticket: Some(ticket), undo: None })
     }
 
     /// A change that is undone like this when it cannot be recorded. What `undo` holds is kept

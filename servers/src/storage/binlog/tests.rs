@@ -242,6 +242,37 @@ fn requests_that_queue_up_share_a_write_and_its_outcome() {
 }
 
 #[test]
+fn records_of_what_cannot_be_undone_are_written_when_that_is_possible_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultDisk::new(Arc::new(RealDisk), 28);
+    let binlog = Binlog::open(Arc::new(disk.clone()), dir.path().to_owned()).unwrap();
+    let failing = |time: i64, is_done: bool, text: &str| {
+        let push = if is_done { Binlog::push_done } else { Binlog::push };
+        let ticket = push(&binlog, time, &created(text)).unwrap();
+        disk.fail_call(1);
+        assert_eq!(binlog.commit(&ticket).unwrap_err().raw_os_error(), Some(28));
+    };
+    // One batch fails after the other; what was made first stays first.
+    for (time, is_done) in [(1, true), (2, false), (3, true), (4, false)] {
+        failing(time, is_done, "name");
+        assert_eq!(text(dir.path(), 0), "");
+    }
+    binlog.add(5, &created("name")).unwrap();
+    assert_eq!(text(dir.path(), 0), "1 C name\n3 C name\n5 C name\n");
+    failing(6, true, "name");
+    binlog.sync().unwrap();
+    assert!(text(dir.path(), 0).ends_with("5 C name\n6 C name\n"), "nobody else has to change");
+    let (long, mut owed) = ("x".repeat(100), 0);
+    while binlog.check_room().is_ok() {
+        failing(7, true, &long);
+        owed += 105;
+        assert!(owed <= OWED_LEN_MAX + 105, "it is bounded");
+    }
+    binlog.sync().unwrap();
+    binlog.check_room().unwrap();
+}
+
+#[test]
 fn queued_records_are_written_together_in_their_order() {
     let dir = tempfile::tempdir().unwrap();
     let disk = SlowDisk::default();

@@ -114,7 +114,12 @@ impl Writing {
         let time = time_of(&self.engine, &*self.file, self.wrote)?;
         self.finished = true;
         let (engine, record) = (self.engine.clone(), self.record);
-        Pending::undone_by(&engine, (), time, &[record], move |_| self.undo())
+        match self.operation {
+            Operation::Append => {
+                Pending::undone_by(&engine, (), time, &[record], move |_| self.undo())
+            }
+            _ => Pending::done(&engine, (), time, &[record]),
+        }
     }
 
     fn undo(&self) {
@@ -139,7 +144,7 @@ impl Writing {
         }
         let extra = format_args!("{} {len}", self.start);
         let record = record_with(self.operation, &self.name, extra)?;
-        let ticket = self.engine.record(self.engine.now(), &[record])?;
+        let ticket = self.engine.record_done(self.engine.now(), &[record])?;
         self.engine.commit(&ticket)
     }
 }

@@ -9,9 +9,6 @@ use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::{Name, Status};
 use std::io;
 
-/// A file, what it links to, and its metadata.
-const RECORDS_MAX: usize = 3;
-
 /// Records that a file and its metadata are removed; what it links to, when it is a linked slave,
 /// is removed here. The rest is done by [`remove`] once the records are written: a process that
 /// dies in between leaves a file that is still everywhere, instead of one that is gone here alone.
@@ -19,7 +16,6 @@ const RECORDS_MAX: usize = 3;
 pub(in crate::storage) fn begin(engine: &Engine, name: &Name) -> Done<Pending<bool>> {
     // Deleting needs no room, it makes some; but it must be possible to record it.
     engine.binlog.check().map_err(status)?;
-    let mut records = Vec::with_capacity(RECORDS_MAX);
     let (logic, _) = engine.store.locate(name.as_bytes())?;
     let stat = existing(engine, &engine.store.file(&logic)?)?;
     if !stat.is_file && !stat.is_link {
@@ -30,12 +26,15 @@ pub(in crate::storage) fn begin(engine: &Engine, name: &Name) -> Done<Pending<bo
     if stat.is_link && logic.kind() == Kind::Slave {
         let removed = remove_target(engine, &logic);
         engine.stats.count(Op::DeleteLinkCount, 1, removed.is_ok());
-        records.extend(removed?);
+        if let Some(removed) = removed? {
+            // Written with what follows, or owed.
+            let _ = engine.record_done(engine.now(), &[removed])?;
+        }
     }
-    records.push(Record::new(Operation::Delete, name));
+    let mut records = vec![Record::new(Operation::Delete, name)];
     let metadata = metadata::removal(engine, &logic)?;
     records.extend(metadata);
-    Pending::done(engine, metadata.is_some(), engine.now(), &records)
+    Pending::intended(engine, metadata.is_some(), engine.now(), &records)
 }
 
 /// Removes a file whose deletion is recorded, with its metadata if it has any.

@@ -97,7 +97,7 @@ pub(in crate::storage) fn begin_clearing(engine: &Engine, name: &Name) -> Done<P
     record_name(&logic).ok_or(Status::EINVAL)?;
     existing(engine, &engine.store.file(&logic)?)?;
     match removal(engine, &logic)? {
-        Some(record) => Pending::done(engine, true, engine.now(), &[record]),
+        Some(record) => Pending::intended(engine, true, engine.now(), &[record]),
         None => Ok(Pending::unchanged(false)),
     }
 }
