@@ -2,12 +2,14 @@
 //! that bindings start and collect later.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::{block_on, sleep_until};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Threads that move bytes for all blocking clients.
 const THREADS: usize = 2;
@@ -87,7 +89,7 @@ fn for_waiting() -> Result<Handle> {
 /// Runs a call to its end on this thread. From a runtime's own threads, or within another such
 /// call, it is an error.
 pub fn wait<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
-    for_waiting()?.block_on(call)
+    block_on(&for_waiting()?, call)
 }
 
 /// Runs a call to its end on this thread, or until `interrupted` says that the caller has to go:
@@ -96,11 +98,13 @@ pub fn wait_unless<T>(
     call: impl Future<Output = Result<T>>,
     mut interrupted: impl FnMut() -> bool,
 ) -> Result<T> {
-    for_waiting()?.block_on(async {
+    block_on(&for_waiting()?, async {
         let mut call = pin!(call);
         loop {
-            if let Ok(done) = tokio::time::timeout(LOOK_INTERVAL, &mut call).await {
-                return done;
+            tokio::select! {
+                biased;
+                done = &mut call => return done,
+                () = sleep_until(Instant::now() + LOOK_INTERVAL) => {}
             }
             if interrupted() {
                 return Err(Error::new(ErrorKind::Cancelled, "the caller was interrupted"));

@@ -6,7 +6,8 @@ pub use ahead::{AHEAD_MAX, Ahead};
 
 use super::connect::{ConnectOptions, connect, peer_name};
 use super::limits::Limits;
-use super::world::{self, TcpStream};
+use super::timer::Timer;
+use super::world::Stream;
 use crate::config::TrackerAddr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::{Answer, Exchange};
@@ -15,14 +16,14 @@ use crate::protocol::frame::HEADER_LEN;
 use crate::route::{Attempt, outcome_unknown};
 use crate::wire::Wire;
 use bytes::BytesMut;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 /// Bytes of content moved at a time.
 pub const CHUNK_LEN: usize = 256 * 1024;
@@ -33,7 +34,7 @@ const MESSAGE_LEN_MAX: u64 = 16 << 20;
 /// A connection. It may carry another exchange only while [`Conn::is_clean`].
 #[derive(Debug)]
 pub struct Conn {
-    stream: TcpStream,
+    stream: Stream,
     peer: String,
     io_timeout: Duration,
     limits: Limits,
@@ -46,7 +47,7 @@ pub struct Conn {
     /// Whether the server ended it.
     lost: bool,
     /// Runs while a read waits.
-    silence: Option<Pin<Box<Sleep>>>,
+    silence: Option<Timer>,
 }
 
 /// What came of an attempt to send.
@@ -124,7 +125,7 @@ impl Conn {
     /// Whether nothing has come in that nobody asked for, the end of the stream included: what a
     /// server sends between two exchanges would be taken for the next answer.
     pub(super) fn is_quiet(&self) -> bool {
-        world::is_quiet(&self.stream)
+        self.stream.is_quiet()
     }
 
     /// How far the exchange came.
@@ -332,8 +333,8 @@ impl Conn {
             });
         }
         let limit = self.io_timeout;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(silence.as_mut().poll(context));
+        let silence = self.silence.get_or_insert_with(|| Timer::new(limit));
+        ready!(silence.poll(context));
         self.silence = None;
         let text = format!("io_timeout of {limit:?} passed while reading");
         Poll::Ready(Err(self.failed(Error::new(ErrorKind::Timeout, text))))
@@ -372,7 +373,7 @@ impl Conn {
 }
 
 fn poll_send(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     context: &mut Context<'_>,
     bytes: &[u8],
     listening: bool,

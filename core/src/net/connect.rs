@@ -1,10 +1,10 @@
 //! Making connections.
 
 use super::limits::Limits;
-use super::world::{TcpSocket, TcpStream, lookup_host};
+use super::world::{Stream, lookup_host};
 use crate::error::{Error, ErrorKind, Result};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How to connect.
@@ -32,7 +32,7 @@ pub(super) async fn connect(
     port: u16,
     options: &ConnectOptions,
     limits: &Limits,
-) -> Result<TcpStream> {
+) -> Result<Stream> {
     let peer = || peer_name(host, port);
     let own = Some(("connect_timeout", options.connect_timeout));
     let connecting = limits.run("connecting", own, connect_any(host, port, options.bind));
@@ -45,23 +45,14 @@ pub(super) async fn connect(
     }
 }
 
-async fn connect_any(host: &str, port: u16, bind: Option<IpAddr>) -> io::Result<TcpStream> {
+async fn connect_any(host: &str, port: u16, bind: Option<IpAddr>) -> io::Result<Stream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for addr in lookup_host((host, port)).await? {
-        match connect_one(addr, bind).await {
+        let bind = bind.filter(|ip| ip.is_ipv4() == addr.is_ipv4());
+        match Stream::connect(addr, bind).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
-}
-
-async fn connect_one(addr: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(ip) = bind.filter(|ip| ip.is_ipv4() == addr.is_ipv4()) {
-        socket.bind(SocketAddr::new(ip, 0))?;
-    }
-    let stream = socket.connect(addr).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

@@ -1,11 +1,12 @@
 //! What bounds a whole call: its time, and the caller's patience.
 
+use super::timer::sleep_until;
 use crate::error::{Error, ErrorKind, Result};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// Lets another thread end a call. Clones end the same calls.
 #[derive(Debug, Clone, Default)]

@@ -4,17 +4,16 @@
 //! Everything that makes sockets, client and servers alike, takes their types from here.
 
 #[cfg(feature = "sim")]
-pub use super::sim::{TcpListener, TcpSocket, TcpStream, chance, is_quiet, lookup_host};
+pub use super::sim::{TcpListener, TcpSocket, TcpStream, chance, lookup_host};
 #[cfg(not(feature = "sim"))]
 pub use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-/// Whether nothing has come in that was not read, the end of the stream included.
-#[cfg(not(feature = "sim"))]
-pub fn is_quiet(stream: &TcpStream) -> bool {
-    let mut byte = [std::mem::MaybeUninit::uninit()];
-    let peeked = socket2::SockRef::from(stream).peek(&mut byte);
-    peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-}
+#[cfg(any(not(target_os = "linux"), feature = "sim"))]
+pub(crate) use super::on_runtime::{Stream, block_on, deadline};
+#[cfg(all(target_os = "linux", not(feature = "sim")))]
+pub(crate) use super::socket::Stream;
+#[cfg(all(target_os = "linux", not(feature = "sim")))]
+pub(crate) use super::waiting::{block_on, deadline};
 
 /// A number to choose by, for choices that need not be hard to guess.
 #[cfg(not(feature = "sim"))]
