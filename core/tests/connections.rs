@@ -52,6 +52,17 @@ async fn half_a_reply_is_an_error_and_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_asked_for_is_nobodys() {
+    let twice = [3, 4].map(|size| packet(Status::OK, &info(size).encode())).concat();
+    let storage = fake(move |_, _, _| Act::Raw(twice.clone())).await;
+    let client = client_of(storage.addr).await;
+    for round in 1..=3 {
+        assert_eq!(client.stat(&id()).await.unwrap().size, 3);
+        assert_eq!(storage.connections(), round);
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_call_takes_its_connection_along() {
     let storage = fake(|_, _, number| if number == 0 { ok(info(3)) } else { Act::Hang }).await;
     let client = client_of(storage.addr).await;

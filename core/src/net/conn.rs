@@ -5,6 +5,7 @@ mod ahead;
 pub use ahead::{AHEAD_MAX, Ahead};
 
 use super::connect::{ConnectOptions, connect, peer_name};
+use super::early::Early;
 use super::limits::Limits;
 use super::timer::Timer;
 use super::world::Stream;
@@ -46,6 +47,8 @@ pub struct Conn {
     pub(super) reused: bool,
     /// Whether the server ended it.
     lost: bool,
+    /// What came with the header of a reply.
+    early: Early,
     /// Runs while a read waits.
     silence: Option<Timer>,
 }
@@ -91,6 +94,7 @@ impl Conn {
             used_at: Instant::now(),
             reused: false,
             lost: false,
+            early: Early::default(),
             silence: None,
         })
     }
@@ -119,7 +123,9 @@ impl Conn {
 
     /// Whether the last exchange ended as the protocol demands, so that the next may begin.
     pub fn is_clean(&self) -> bool {
-        !self.lost && self.exchange.as_ref().is_none_or(Exchange::is_clean)
+        let ended = self.exchange.as_ref().is_none_or(Exchange::is_clean);
+        // What came behind the reply belongs to no exchange.
+        ended && !self.lost && self.early.is_empty()
     }
 
     /// Whether nothing has come in that nobody asked for, the end of the stream included: what a
@@ -221,9 +227,12 @@ impl Conn {
         loop {
             let mut header = [0; HEADER_LEN];
             let missing = self.exchange_mut().header_missing();
-            let read = self.read_some(header.get_mut(..missing).unwrap_or_default()).await?;
-            let piece = header.get(..read).unwrap_or_default();
-            match self.exchange_mut().header_bytes(piece) {
+            if self.early.is_empty() {
+                self.read_early().await?;
+            }
+            let mut piece = ReadBuf::new(header.get_mut(..missing).unwrap_or_default());
+            self.early.take(&mut piece);
+            match self.exchange_mut().header_bytes(piece.filled()) {
                 Ok(None) => {}
                 Ok(Some(Answer::Body(len))) => {
                     self.used_at = Instant::now();
@@ -304,6 +313,15 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
+    /// Reads the header, and of the body what has come with it.
+    async fn read_early(&mut self) -> Result<()> {
+        let mut bytes = self.early.room();
+        let len = self.read_some(&mut bytes).await?;
+        self.early.put(bytes, len);
+        Ok(())
+    }
+
+    /// Reads what has come, without looking further.
     async fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let limits = self.limits.clone();
         let mut buffer = ReadBuf::new(buffer);
@@ -320,6 +338,10 @@ impl Conn {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
+        if !self.early.is_empty() {
+            self.early.take(buffer);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if let Poll::Ready(read) = read {

@@ -3,6 +3,7 @@
 
 mod conn;
 mod connect;
+mod early;
 mod limits;
 #[cfg(any(not(target_os = "linux"), feature = "sim"))]
 mod on_runtime;
