@@ -76,3 +76,29 @@ async fn what_has_no_answer_is_told_by_an_error() {
         assert_eq!((error, is_clean), (Some(ErrorKind::Protocol), false), "{answers:?}");
     }
 }
+
+/// Of a short content nothing is left to be sent after the request, of a long one something.
+#[tokio::test]
+async fn content_goes_along_with_its_request() {
+    for (len, is_whole) in [(0, true), (4096, true), (64 << 20, false)] {
+        let (listener, addr) = listener().await;
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 10 + LENS.0 + len];
+            stream.read_exact(&mut request).await.unwrap();
+            stream.write_all(&packet(Status::OK, &[])).await.unwrap();
+            request
+        });
+        let second = Duration::from_secs(10);
+        let options = ConnectOptions { connect_timeout: second, io_timeout: second, bind: None };
+        let mut conn = Conn::connect("127.0.0.1", addr.port(), &options).await.unwrap();
+        let content = vec![2; len];
+        let command = Command::UPLOAD_FILE;
+        let sent = conn.start_with(command, 0, &[1; LENS.0], len as u64, &content).await.unwrap();
+        assert_eq!(sent == len, is_whole, "{sent} of {len}");
+        assert!(conn.send_content(&content[sent..]).await.unwrap());
+        conn.read_reply::<()>().await.unwrap();
+        let request = server.await.unwrap();
+        assert_eq!(request[10..], [vec![1; LENS.0], content].concat());
+    }
+}

@@ -159,16 +159,17 @@ impl Call<'_> {
     }
 
     /// Begins an exchange under the same rule: when nothing of the request has left yet, a dead
-    /// connection is replaced.
+    /// connection is replaced. Tells how much of `first`, where the content begins, was sent along.
     pub(super) async fn start(
         &self,
         conn: &mut Pooled,
         command: Command,
         head: &[u8],
         content_len: u64,
-    ) -> Result<()> {
+        first: &[u8],
+    ) -> Result<usize> {
         loop {
-            match conn.start(command, 0, head, content_len).await {
+            match conn.start_with(command, 0, head, content_len, first).await {
                 Err(error) if repeats(command, conn.attempt()) => {
                     tracing::debug!(parent: &self.span, %error, "repeating on a fresh connection");
                     conn.renew(&self.limits).await?;
@@ -186,9 +187,10 @@ impl Call<'_> {
         head: &impl Wire,
         content: Content<'_>,
     ) -> Result<R> {
-        self.start(conn, command, &head.encode(), content.size()).await?;
-        self.span.record("fdfs.bytes", content.size());
-        if let Err(error) = content.send(self, conn).await {
+        let (size, first) = (content.size(), content.first());
+        let sent = self.start(conn, command, &head.encode(), size, first).await?;
+        self.span.record("fdfs.bytes", size);
+        if let Err(error) = content.send(sent, self, conn).await {
             // A server that refuses closes its side; what it said may still be readable.
             if conn.attempt().lost {
                 let said = conn.read_header().await;

@@ -69,12 +69,24 @@ impl<'c> Content<'c> {
         Ok(Self::Stream { reader: Box::new(file), size })
     }
 
-    /// Sends the content, to its end or until the server answers.
-    pub(super) async fn send(self, call: &Call<'_>, conn: &mut Conn) -> Result<()> {
+    /// What can be sent together with the request.
+    pub(super) fn first(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes.get(..CHUNK_LEN).unwrap_or(bytes),
+            Self::Stream { .. } => &[],
+        }
+    }
+
+    /// Sends the content from `sent` on, to its end or until the server answers.
+    pub(super) async fn send(self, sent: usize, call: &Call<'_>, conn: &mut Conn) -> Result<()> {
         match self {
             Self::Bytes(bytes) => {
-                let mut sent = 0;
-                for chunk in bytes.chunks(CHUNK_LEN) {
+                let rest = bytes.get(sent..).unwrap_or_default();
+                let mut sent = sent as u64;
+                if sent > 0 {
+                    call.moved(sent);
+                }
+                for chunk in rest.chunks(CHUNK_LEN) {
                     if !conn.send_content(chunk).await? {
                         return Ok(());
                     }

@@ -289,7 +289,7 @@ impl Call<'_> {
         let head = request.encode();
         let mut conn = self.reach(Query::Fetch, id).await?;
         let left = loop {
-            self.start(&mut conn, COMMAND, &head, 0).await?;
+            self.start(&mut conn, COMMAND, &head, 0, &[]).await?;
             match conn.read_header().await {
                 Err(error) if repeats(COMMAND, conn.attempt()) => {
                     tracing::debug!(parent: &self.span, %error, "repeating on a fresh connection");

@@ -18,7 +18,7 @@ use crate::route::{Attempt, outcome_unknown};
 use crate::wire::Wire;
 use bytes::BytesMut;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -169,17 +169,27 @@ impl Conn {
         head: &[u8],
         content_len: u64,
     ) -> Result<()> {
+        self.start_with(command, flags, head, content_len, &[]).await.map(|_| ())
+    }
+
+    /// The same, and sends some of the content along: a small file goes out in one call of the
+    /// system. Tells how much of `first` was sent.
+    pub async fn start_with(
+        &mut self,
+        command: Command,
+        flags: u8,
+        head: &[u8],
+        content_len: u64,
+        first: &[u8],
+    ) -> Result<usize> {
         self.check_clean()?;
         let (exchange, packet) = Exchange::begin(command, flags, head, content_len);
         self.exchange = Some(exchange);
-        let mut packet = &packet[..];
-        while let Some(rest) = packet.get(self.send_some(packet, false).await?..) {
-            packet = rest;
-            if packet.is_empty() {
-                break;
-            }
+        let mut sent = 0;
+        while let Some(rest) = packet.get(sent..).filter(|rest| !rest.is_empty()) {
+            sent += self.send_some([rest, first], false).await?;
         }
-        Ok(())
+        Ok(sent - packet.len())
     }
 
     fn check_clean(&self) -> Result<()> {
@@ -194,7 +204,7 @@ impl Conn {
     /// would be in vain, and could wait for ever.
     pub async fn send_content(&mut self, mut content: &[u8]) -> Result<bool> {
         while !content.is_empty() {
-            match self.send_some(content, true).await? {
+            match self.send_some([content, &[]], true).await? {
                 0 => return Ok(false),
                 sent => content = content.get(sent..).unwrap_or_default(),
             }
@@ -203,16 +213,17 @@ impl Conn {
     }
 
     /// Sends some bytes of the exchange; 0 when `listening` and the server has something to say.
-    async fn send_some(&mut self, bytes: &[u8], listening: bool) -> Result<usize> {
+    async fn send_some(&mut self, bytes: [&[u8]; 2], listening: bool) -> Result<usize> {
         let sent = self.write_some(bytes, listening).await?;
         self.exchange_mut().sent(sent);
         Ok(sent)
     }
 
-    async fn write_some(&mut self, bytes: &[u8], listening: bool) -> Result<usize> {
+    async fn write_some(&mut self, bytes: [&[u8]; 2], listening: bool) -> Result<usize> {
         let (stream, limits) = (&mut self.stream, self.limits.clone());
         let own = Some(("io_timeout", self.io_timeout));
-        let sending = poll_fn(|context| poll_send(stream, context, bytes, listening));
+        let bytes = bytes.map(IoSlice::new);
+        let sending = poll_fn(|context| poll_send(stream, context, &bytes, listening));
         match limits.run("sending", own, sending).await {
             Ok(Ok(Sent::Bytes(0))) => Err(self.lost("sending", io::ErrorKind::WriteZero.into())),
             Ok(Ok(Sent::Bytes(sent))) => Ok(sent),
@@ -397,7 +408,7 @@ impl Conn {
 fn poll_send(
     stream: &mut Stream,
     context: &mut Context<'_>,
-    bytes: &[u8],
+    bytes: &[IoSlice<'_>; 2],
     listening: bool,
 ) -> Poll<io::Result<Sent>> {
     if listening {
@@ -406,5 +417,11 @@ fn poll_send(
             return Poll::Ready(Ok(Sent::Answered));
         }
     }
-    Pin::new(stream).poll_write(context, bytes).map_ok(Sent::Bytes)
+    let [first, second] = bytes;
+    let stream = Pin::new(stream);
+    let sent = match second.is_empty() {
+        true => stream.poll_write(context, first),
+        false => stream.poll_write_vectored(context, bytes),
+    };
+    sent.map_ok(Sent::Bytes)
 }

@@ -6,7 +6,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Type};
 use std::future::poll_fn;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -237,6 +237,27 @@ impl AsyncWrite for Stream {
             State::Registered(stream) => Pin::new(stream).poll_write(context, bytes),
             State::Closed => Poll::Ready(Err(closed())),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut().turn_to(context)? {
+            State::Here(socket) => {
+                socket.set_ready(PollFlags::OUT);
+                let len = bytes.iter().map(|slice| slice.len()).sum();
+                let write = |mut stream: &std::net::TcpStream| stream.write_vectored(bytes);
+                socket.poll_io(context, PollFlags::OUT, len, write)
+            }
+            State::Registered(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+            State::Closed => Poll::Ready(Err(closed())),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

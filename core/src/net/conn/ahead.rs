@@ -62,7 +62,7 @@ impl Conn {
         self.exchange = exchanges.first().cloned();
         let mut unsent = &packets[..];
         while !unsent.is_empty() {
-            let sent = self.write_some(unsent, false).await?;
+            let sent = self.write_some([unsent, &[]], false).await?;
             unsent = unsent.get(sent..).unwrap_or_default();
         }
         let mut missing = exchanges.len() * HEADER_LEN;
