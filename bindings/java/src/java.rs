@@ -21,6 +21,7 @@ struct Methods {
     complete: JStaticMethodID,
     fail: JStaticMethodID,
     progress: JStaticMethodID,
+    interrupted: JStaticMethodID,
     log: JStaticMethodID,
 }
 
@@ -35,11 +36,13 @@ pub(crate) fn find_methods(env: &mut Env<'_>) -> JniResult<()> {
          Ljava/lang/String;)V"
     );
     let progress = jni_sig!("(JJ)V");
+    let interrupted = jni_sig!("()Z");
     let log = jni_sig!("(ILjava/lang/String;)V");
     let methods = Methods {
         complete: env.get_static_method_id(&class, jni_str!("complete"), complete)?,
         fail: env.get_static_method_id(&class, jni_str!("fail"), fail)?,
         progress: env.get_static_method_id(&class, jni_str!("progress"), progress)?,
+        interrupted: env.get_static_method_id(&class, jni_str!("interrupted"), interrupted)?,
         log: env.get_static_method_id(&class, jni_str!("log"), log)?,
         class: env.new_global_ref(&class)?,
     };
@@ -155,6 +158,17 @@ pub(crate) fn progress(op: jlong, moved: u64) {
     let args = [JValue::Long(op), JValue::Long(moved)].map(|arg| arg.as_jni());
     // Java catches what its listeners throw; nothing else can be done about a lost report.
     let _ = enter(|env| Methods::call(env, |methods| &methods.progress, &args));
+}
+
+/// Whether this thread, one of Java's, was interrupted.
+pub(crate) fn is_interrupted(env: &mut Env<'_>) -> bool {
+    let Some(methods) = METHODS.get() else { return false };
+    let returns = ReturnType::Primitive(Primitive::Boolean);
+    // SAFETY: the method belongs to the class, takes nothing and returns a boolean.
+    let said = unsafe {
+        env.call_static_method_unchecked(&methods.class, methods.interrupted, returns, &[])
+    };
+    said.and_then(|said| said.z()).unwrap_or(false)
 }
 
 /// Hands a line to Java's log.

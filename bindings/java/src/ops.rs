@@ -32,7 +32,12 @@ pub(crate) fn start<'l, F>(
     F: Future<Output = Result<Answer>> + Send + 'static,
 {
     with_env(env, op, |env| {
-        let mut call = Box::pin(guarded(prepare(env)?));
+        let call = guarded(prepare(env)?);
+        // Not within another call, which keeps this thread from waiting for its sockets.
+        if op < 0 && Handle::try_current().is_err() {
+            return wait(env, call);
+        }
+        let mut call = Box::pin(call);
         if let Poll::Ready(outcome) = first_step(call.as_mut())? {
             return outcome.map(Some);
         }
@@ -46,6 +51,17 @@ pub(crate) fn start<'l, F>(
         running.insert(op, task.abort_handle());
         Ok(None)
     });
+}
+
+/// Runs a call to its end on the caller's thread. When that is interrupted, the call has no answer:
+/// whoever waits for it finds out by himself.
+fn wait(env: &mut Env<'_>, call: impl Future<Output = Result<Answer>>) -> Result<Option<Answer>> {
+    let mut interrupted = false;
+    let outcome = runtime::wait_unless(call, || {
+        interrupted = java::is_interrupted(env);
+        interrupted
+    });
+    if interrupted { Ok(None) } else { outcome.map(Some) }
 }
 
 /// Goes as far as possible without waiting: the request is on its way before another thread has been

@@ -57,18 +57,35 @@ final class Calls {
     }
 
     private <T> Operation<T> start(CallOptions options, Operation.Answer<T> answer, Call call) {
+        if (executor != null) {
+            return startElsewhere(options, answer, call);
+        }
+        return Operation.startHere(options.progress(), answer, begin(options, call));
+    }
+
+    /** A call that needs this thread for its body, or that others wait for. */
+    private <T> Operation<T> startElsewhere(
+            CallOptions options, Operation.Answer<T> answer, Call call) {
+        return Operation.start(executor, options.progress(), answer, begin(options, call));
+    }
+
+    private <T> Operation<T> start(
+            Body body, CallOptions options, Operation.Answer<T> answer, Call call) {
+        return body.feed == 0
+                ? start(options, answer, call)
+                : startElsewhere(options, answer, call);
+    }
+
+    private Operation.Start begin(CallOptions options, Call call) {
         long timeout = options.timeoutNanos();
         boolean progress = options.progress() != null;
-        return Operation.start(
-                executor,
-                options.progress(),
-                answer,
-                op -> call.with(op, session.number, timeout, progress));
+        return op -> call.with(op, session.number, timeout, progress);
     }
 
     Operation<FileId> upload(Body body, UploadOptions how, CallOptions options) {
         String[] items = UploadOptions.items(how.metadata);
         return start(
+                body,
                 options,
                 ID,
                 (op, client, timeout, progress) ->
@@ -95,6 +112,7 @@ final class Calls {
         String[] items = UploadOptions.items(how.metadata);
         String id = master.toString();
         return start(
+                body,
                 options,
                 ID,
                 (op, client, timeout, progress) ->
@@ -118,6 +136,7 @@ final class Calls {
     Operation<Void> append(FileId file, Body body, CallOptions options) {
         String id = file.toString();
         return start(
+                body,
                 options,
                 NOTHING,
                 (op, client, timeout, progress) ->
@@ -138,6 +157,7 @@ final class Calls {
     Operation<Void> modify(FileId file, long offset, Body body, CallOptions options) {
         String id = file.toString();
         return start(
+                body,
                 options,
                 NOTHING,
                 (op, client, timeout, progress) ->
@@ -245,7 +265,7 @@ final class Calls {
     private Operation<Long> pipe(
             FileId file, long offset, long length, long pipe, CallOptions options) {
         String id = file.toString();
-        return start(
+        return startElsewhere(
                 options,
                 COUNT,
                 (op, c, t, p) -> Native.downloadPipe(op, c, t, p, id, offset, length, pipe));

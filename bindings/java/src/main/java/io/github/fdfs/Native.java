@@ -10,8 +10,8 @@ import java.util.concurrent.atomic.AtomicLong;
  *
  * <p>Each function starts the operation with the given number and returns; the answer comes to
  * {@link #complete} or {@link #fail}, from a thread of the core or, where nothing had to be waited
- * for, before the function returns. Clients, streams and clusters are known by numbers of the same
- * sequence; what an operation opened has the operation's number.
+ * for or the number is negative, before the function returns. Clients, streams and clusters are
+ * known by numbers of the same sequence; what an operation opened has the operation's number.
  */
 final class Native {
     /** What the native library calls its threads. */
@@ -91,6 +91,10 @@ final class Native {
         if (operation != null) {
             operation.progressed(moved);
         }
+    }
+
+    static boolean interrupted() {
+        return Thread.currentThread().isInterrupted();
     }
 
     static void log(int level, String line) {

@@ -23,7 +23,11 @@ final class Operation<T> extends CompletableFuture<T> {
         void with(long number);
     }
 
-    final long number = Native.number();
+    /** The class of virtual threads, where there are any. */
+    private static final Class<?> VIRTUAL = virtual();
+
+    /** Negative when the native function is to return only with the answer. */
+    final long number;
 
     private final Answer<T> answer;
     private final Executor executor;
@@ -34,7 +38,9 @@ final class Operation<T> extends CompletableFuture<T> {
     /** What failed on this side, if that is why the call fails. */
     private volatile Throwable localCause;
 
-    private Operation(Answer<T> answer, Executor executor, LongConsumer progress) {
+    private Operation(
+            long number, Answer<T> answer, Executor executor, LongConsumer progress) {
+        this.number = number;
         this.answer = answer;
         this.executor = executor;
         this.progress = progress;
@@ -47,7 +53,40 @@ final class Operation<T> extends CompletableFuture<T> {
      */
     static <T> Operation<T> start(
             Executor executor, LongConsumer progress, Answer<T> answer, Start start) {
-        Operation<T> operation = new Operation<>(answer, executor, progress);
+        return start(Native.number(), executor, progress, answer, start);
+    }
+
+    /**
+     * Starts a call that nobody but this thread waits for, with nothing else to do meanwhile: if it
+     * can, the thread waits for the server itself instead of for another thread that does.
+     */
+    static <T> Operation<T> startHere(LongConsumer progress, Answer<T> answer, Start start) {
+        long number = Native.number();
+        return start(canWaitHere() ? -number : number, null, progress, answer, start);
+    }
+
+    /** A virtual thread would keep the thread that carries it. */
+    private static boolean canWaitHere() {
+        return !Thread.currentThread().isInterrupted()
+                && (VIRTUAL == null || !VIRTUAL.isInstance(Thread.currentThread()))
+                && !Native.onCoreThread();
+    }
+
+    private static Class<?> virtual() {
+        try {
+            return Class.forName("java.lang.BaseVirtualThread");
+        } catch (ClassNotFoundException e) {
+            return null;
+        }
+    }
+
+    private static <T> Operation<T> start(
+            long number,
+            Executor executor,
+            LongConsumer progress,
+            Answer<T> answer,
+            Start start) {
+        Operation<T> operation = new Operation<>(number, answer, executor, progress);
         Native.remember(operation);
         try {
             start.with(operation.number);

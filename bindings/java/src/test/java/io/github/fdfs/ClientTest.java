@@ -11,6 +11,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -233,6 +235,51 @@ class ClientTest {
             assertEquals("refused", thread.get(10, TimeUnit.SECONDS));
         }
         client.delete(id);
+    }
+
+    @Test
+    void whoWaitsByItselfIsToldOnItsThreadAndMayCallAgainFromThere() {
+        List<Thread> told = new ArrayList<>();
+        CallOptions options =
+                CallOptions.progress(
+                        moved -> {
+                            told.add(Thread.currentThread());
+                            client.ping();
+                        });
+        FileId id = client.upload(CONTENT, UploadOptions.NONE, options);
+        assertFalse(told.isEmpty());
+        assertTrue(told.stream().allMatch(thread -> thread == Thread.currentThread()));
+        client.delete(id);
+    }
+
+    @Test
+    void anInterruptedThreadGoesWhetherItWaitsOrNot() throws Exception {
+        for (boolean early : new boolean[] {true, false}) {
+            InetAddress loopback = InetAddress.getLoopbackAddress();
+            try (ServerSocket silent = new ServerSocket(0, 50, loopback);
+                    FdfsClient lost =
+                            FdfsClient.builder()
+                                    .trackers("127.0.0.1:" + silent.getLocalPort())
+                                    .build()) {
+                CompletableFuture<Boolean> gone = new CompletableFuture<>();
+                Runnable waiting =
+                        () -> {
+                            if (early) {
+                                Thread.currentThread().interrupt();
+                            }
+                            assertThrows(CancellationException.class, lost::ping);
+                            gone.complete(Thread.currentThread().isInterrupted());
+                        };
+                Thread caller = new Thread(waiting);
+                caller.setUncaughtExceptionHandler((t, e) -> gone.completeExceptionally(e));
+                caller.start();
+                if (!early) {
+                    silent.accept();
+                    caller.interrupt();
+                }
+                assertTrue(gone.get(10, TimeUnit.SECONDS));
+            }
+        }
     }
 
     @Test
