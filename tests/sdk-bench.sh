@@ -2,6 +2,7 @@
 # make sdk-bench: calls per second of every SDK, beside the client in Rust and the usual client of
 # the language, against the same servers in one run.
 #   SECS     seconds of each measurement (3)
+#   ROUNDS   how often all are measured in turn (3); the median counts
 #   SDKS     languages, all by default
 #   BLESS=1  writes the table in docs/performance.md anew
 set -euo pipefail
@@ -10,6 +11,7 @@ profile=${FDFS_PROFILE:-release}
 sdks=${SDKS:-c python node java}
 to=${SDK_FOLDER:-${TMPDIR:-/tmp}/fdfs-sdk}
 secs=${SECS:-3}
+rounds=${ROUNDS:-3}
 if [ -z "${FDFS_TRACKER:-}" ]; then
     cargo build --quiet --profile "$profile" -p fdfs-tests --bins
     for sdk in $sdks; do "bindings/$sdk/install.sh" "$to/$sdk"; done
@@ -27,13 +29,17 @@ run() { # run NAME COMMAND…
     local name=$1
     shift
     echo "measuring $name" >&2
-    "$@" >"$out/$name.tsv" || { echo "$name ended with $?" >&2; rm "$out/$name.tsv"; }
+    "$@" >"$out/now" || { echo "$name ended with $?" >&2; return 0; }
+    cat "$out/now" >>"$out/$name.tsv"
 }
-run rust "${CARGO_TARGET_DIR:-target}/$profile/fdfs-sdk-bench" "$FDFS_TRACKER" "$secs"
-for sdk in $sdks; do
-    run "$sdk" "tests/runners/$sdk/bench.sh" "$to/$sdk" "$FDFS_TRACKER" "$secs"
-    usual=tests/runners/$sdk/usual.sh
-    [ ! -x "$usual" ] || run "$sdk-usual" "$usual" "$FDFS_TRACKER" "$secs"
+for round in $(seq "$rounds"); do
+    echo "round $round of $rounds" >&2
+    run rust "${CARGO_TARGET_DIR:-target}/$profile/fdfs-sdk-bench" "$FDFS_TRACKER" "$secs"
+    for sdk in $sdks; do
+        run "$sdk" "tests/runners/$sdk/bench.sh" "$to/$sdk" "$FDFS_TRACKER" "$secs"
+        usual=tests/runners/$sdk/usual.sh
+        [ ! -x "$usual" ] || run "$sdk-usual" "$usual" "$FDFS_TRACKER" "$secs"
+    done
 done
 tests/sdk-table.py "$out" $sdks | tee "$out/table.md"
 if [ "${BLESS:-}" = 1 ]; then

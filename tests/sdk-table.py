@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
 """sdk-table.py FOLDER SDK…: the figures of make sdk-bench as a table."""
 import pathlib
+import statistics
 import sys
 
 
 def figures(path):
-    """Rates by operation, size and number of callers, and processor time of a call where told."""
+    """Medians of rates by operation, size and number of callers, and of a call's processor time."""
     if not path.exists():
         return {}, {}
     rows = [line.split("\t") for line in path.read_text().splitlines()]
-    rates = {tuple(row[:3]): float(row[3]) for row in rows if len(row) >= 4}
-    return rates, {tuple(row[:3]): float(row[4]) for row in rows if len(row) == 5}
+    keys = dict.fromkeys(tuple(row[:3]) for row in rows)
+
+    def medians(column):
+        found = {key: [float(row[column]) for row in rows
+                       if tuple(row[:3]) == key and len(row) > column] for key in keys}
+        return {key: statistics.median(values) for key, values in found.items() if values}
+
+    return medians(3), medians(4)
 
 
 def main():

@@ -110,11 +110,16 @@ impl Lan {
         self.in_hub("ip", &["link", "set", &port(host), "up"])
     }
 
-    /// Makes the link of a host worse, in the words of `tc-netem`. The kernel may have no netem.
-    pub fn worsen(&self, host: u8, netem: &[&str]) -> io::Result<()> {
+    /// Makes the line to a host slow, and some packets late or lost: by `netem`, or where the
+    /// kernel has none by `tbf`, which drops what would wait for longer.
+    pub fn worsen(&self, host: u8) -> io::Result<()> {
         let port = port(host);
-        let add = ["qdisc", "add", "dev", &port, "root", "netem"];
-        self.in_hub("tc", &[&add[..], netem].concat())
+        let add = |kind: &str| {
+            let kind: Vec<&str> = kind.split(' ').collect();
+            self.in_hub("tc", &[&["qdisc", "add", "dev", &port, "root"], &kind[..]].concat())
+        };
+        add("netem delay 30ms 10ms loss 1% rate 20mbit")
+            .or_else(|_| add("tbf rate 10mbit burst 32kbit latency 30ms"))
     }
 
     /// Ends that.
