@@ -74,7 +74,8 @@ impl TcpStream {
     fn arrived(&self, context: Option<&Context<'_>>) -> Arrived {
         let (from, to) = (self.incoming.from.ip(), self.incoming.to.ip());
         // A host that was stopped hears nothing any more.
-        let passes = self.network.passes(from, to) && self.network.power(to) == Power::On;
+        // What is left of a host without power had arrived before.
+        let passes = !self.network.is_cut(from, to) && self.network.power(to) == Power::On;
         self.incoming.arrived(passes, context)
     }
 
