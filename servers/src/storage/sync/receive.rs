@@ -72,12 +72,18 @@ pub(super) fn present(engine: &Engine, name: &Name, operation: Operation, timest
 /// Whether a file that a peer sends was deleted, or the file whose metadata it is.
 fn is_buried(engine: &Engine, name: &Name, timestamp: i32) -> Done<bool> {
     let file = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
-    let Some(file) = file else { return Ok(engine.graves.hold(name, timestamp.into())) };
-    if !engine.graves.know(&file) {
+    let is_known = match &file {
+        None => engine.graves.hold(name, timestamp.into()),
+        Some(file) => engine.graves.know(file),
+    };
+    if !is_known {
         return Ok(false);
     }
-    let (_, path) = plain(engine, &file)?;
-    Ok(lstat(engine, &path)?.is_none())
+    // A deletion that was recorded may not have been made: a crash came between. Only names of
+    // slaves are used again.
+    let (logic, path) = plain(engine, file.as_ref().unwrap_or(name))?;
+    let is_again = file.is_none() && logic.kind() == Kind::Slave;
+    Ok(is_again || lstat(engine, &path)?.is_none())
 }
 
 /// A whole file on its way here. Dropped before it is finished, it leaves nothing.

@@ -190,9 +190,10 @@ impl PeerConn {
         match self.exchange(Command::SYNC_TRUNCATE_FILE, 0, &head.encode(), None).await? {
             // The original asks for ever; the file as it is now is what the peer needs.
             Status::ENOENT => self.whole(entry, Command::SYNC_UPDATE_FILE).await,
-            // It was not what it should have been before, because appends that have been cut off
-            // here since are not sent. The original leaves it at that.
-            Status::EEXIST if self.differs(entry).await? => {
+            // It was not what it should have been before, because of changes beyond what is left here
+            // not all is sent. The original leaves it at that. That the sizes are the same by now
+            // says nothing: the file here may have grown again.
+            Status::EEXIST if self.size_there(&entry.name).await? != Some(new_size) => {
                 self.whole(entry, Command::SYNC_UPDATE_FILE).await
             }
             outcome => self.settle(entry, outcome, &[Status::EEXIST]),
