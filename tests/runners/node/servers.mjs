@@ -183,7 +183,7 @@ export async function errors() {
     const error = await fails(c[operation](id), 'not_found');
     assert.deepEqual([error.errno, error.fileId, error.retryable], [2, id, false]);
     assert.equal(error.code, 'ERR_FDFS_NOT_FOUND');
-    assert.match(error.server, /^127\.0\.0\.\d:\d+$/);
+    assert.match(error.server, /^\d+\.\d+\.\d+\.\d+:\d+$/);
     assert(error.command > 0, error);
   }
   const path_ = fdfs.parseFileId(id).path;
@@ -203,7 +203,8 @@ export async function errors() {
 export async function cluster() {
   await using_(client(), async (c) => {
     const groups = await c.listGroups();
-    assert.deepEqual(groups.map((group) => group.name).sort(), ['group1', 'group2']);
+    assert(groups.every((group) => group.totalMb > 0), groups);
+    const [{ name: other }] = groups.filter(({ name }) => name !== 'group1').concat(groups);
     const storages = await c.listStorages('group1');
     assert(storages.some((storage) => storage.status === 'ACTIVE'), storages);
     assert(storages.every((storage) => storage.totalMb > 0), storages);
@@ -213,15 +214,16 @@ export async function cluster() {
     assert.equal(trackers.length, 1);
     assert(trackers.every((tracker) => tracker.alive), trackers);
     await c.ping();
-    const target = await c.pickUpload('group2');
-    assert.equal(target.group, 'group2');
+    const target = await c.pickUpload(other);
+    assert.equal(target.group, other);
     const id = await c.upload(Buffer.from('x'), { group: 'group1' });
     const where = await c.locate(id);
     assert.deepEqual(where, [storages[0].address]);
     assert.deepEqual(await c.locate(id, { all: true }), where);
     await c.delete(id);
     const stats = c.poolStats();
-    assert(stats.some(({ server }) => server === variable('FDFS_STORAGE')), stats);
+    const storage = `${where[0].host}:${where[0].port}`;
+    assert(stats.some(({ server }) => server === storage), stats);
     assert(stats.every(({ created, open, idle }) => created >= open && open >= idle), stats);
     await fails(c.admin.deleteStorage('group1', storages[0].id), 'busy');
   });
