@@ -27,6 +27,8 @@ struct Fate {
     /// The host is dead: no call has an effect any more.
     dead: AtomicBool,
     full: AtomicBool,
+    /// A sync has failed: a server takes no more changes until it is restarted.
+    unsure: AtomicBool,
     /// Calls until one fails, and until the host dies in one.
     fails_in: AtomicI64,
     dies_in: AtomicI64,
@@ -57,6 +59,7 @@ impl SimDisk {
         Self(Arc::new(Fate {
             dead: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            unsure: AtomicBool::new(false),
             fails_in: AtomicI64::new(i64::MAX),
             dies_in: AtomicI64::new(i64::MAX),
             died: Box::new(died),
@@ -82,6 +85,11 @@ impl SimDisk {
     /// Lets the call number `nth` fail.
     pub fn fail_in(&self, nth: i64) {
         self.0.fails_in.store(nth, Ordering::SeqCst);
+    }
+
+    /// Whether an operator has to restart the server, after a look at the disk.
+    pub fn is_unsure(&self) -> bool {
+        self.0.unsure.load(Ordering::SeqCst)
     }
 
     /// Fills the disk, or makes room again.
@@ -216,7 +224,11 @@ impl DiskFile for SimFile {
     }
     fn sync(&self) -> io::Result<()> {
         // There is no power failure after which it would matter.
-        self.disk.whole(|| Ok(()))
+        let synced = self.disk.whole(|| Ok(()));
+        if synced.is_err() {
+            self.disk.0.unsure.store(true, Ordering::SeqCst);
+        }
+        synced
     }
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
         self.disk.needs_room()?;

@@ -203,6 +203,10 @@ impl Faults {
                 host.disk.fail_in(i64::MAX);
                 host.disk.die_in(i64::MAX);
             }
+            if cluster.is_up(at) && cluster.hosts.get(at).is_some_and(|host| host.disk.is_unsure())
+            {
+                cluster.shut_down(at).await;
+            }
             cluster.start(at);
         }
     }
