@@ -3,15 +3,12 @@
 
 mod fake;
 
-use fake::{Act, Fake, fake, id, info, listener, ok, options, packet, stored, tracker_for};
+use fake::{Act, Fake, fake, hasty, id, info, ok, options, tracker_for};
 use fdfs_core::ErrorKind;
 use fdfs_core::client::{CallOptions, Cancel, UploadOptions, blocking};
-use fdfs_core::protocol::Status;
 use fdfs_core::protocol::address::AddrWidth;
-use fdfs_core::wire::Wire;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 fn client_of(runtime: &Runtime, storage: SocketAddr) -> blocking::Client {
@@ -73,17 +70,7 @@ fn a_thread_that_waits_for_a_silent_server_can_be_told_to_go() {
 #[test]
 fn a_thread_that_sends_hears_the_server() {
     let runtime = Runtime::new().unwrap();
-    let addr = runtime.block_on(async {
-        let (listener, addr) = listener().await;
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read_exact(&mut [0; 25]).await.unwrap();
-            stream.write_all(&packet(Status::OK, &stored().encode())).await.unwrap();
-            std::future::pending::<()>().await;
-        });
-        addr
-    });
-    let client = client_of(&runtime, addr);
+    let client = client_of(&runtime, runtime.block_on(hasty()));
     let error = client.upload(&vec![0; 64 << 20], UploadOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     assert!(error.to_string().contains("before the request"), "{error}");

@@ -8,7 +8,7 @@
 
 mod fake;
 
-use fake::{Act, ID, fake, id, info, listener, no, ok, options, packet, stored, tracker_for};
+use fake::{Act, ID, fake, hasty, id, info, no, ok, options, packet, stored, tracker_for};
 use fdfs_core::client::{CallOptions, Cancel, Client, Range, UploadOptions};
 use fdfs_core::protocol::address::AddrWidth;
 use fdfs_core::protocol::frame::Header;
@@ -19,7 +19,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn client_of(storage: SocketAddr) -> Client {
     let tracker = tracker_for(storage, AddrWidth::V4).await;
@@ -128,14 +127,7 @@ async fn after_any_refusal_of_content_the_connection_is_closed() {
 
 #[tokio::test]
 async fn success_before_the_content_was_sent_is_not_believed() {
-    let (listener, addr) = listener().await;
-    tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        stream.read_exact(&mut [0; 25]).await.unwrap();
-        stream.write_all(&packet(Status::OK, &stored().encode())).await.unwrap();
-        std::future::pending::<()>().await;
-    });
-    let client = client_of(addr).await;
+    let client = client_of(hasty().await).await;
     let error = client.upload(vec![0; 64 << 20], UploadOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     assert!(error.outcome_unknown() && error.to_string().contains("before the request"), "{error}");

@@ -175,3 +175,15 @@ pub(crate) fn info(size: i64) -> FileInfo {
 pub(crate) async fn dead() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
+
+/// A server that says an upload is done before it has the content.
+pub(crate) async fn hasty() -> SocketAddr {
+    let (listener, addr) = listener().await;
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 25]).await.unwrap();
+        stream.write_all(&packet(Status::OK, &stored().encode())).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    addr
+}
