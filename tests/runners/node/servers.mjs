@@ -6,6 +6,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { bytes, client, fails, fdfs, same, variable, workFolder } from './stage.mjs';
 
+// On servers of the original there is no stage: see tests/original.sh.
+const ours = process.env.FDFS_STORAGE !== undefined;
+
 export async function round_trips() {
   await using_(client(), async (c) => {
     for (const length of [0, 1, 262143, 262144, 262145, 104857600]) {
@@ -183,7 +186,7 @@ export async function errors() {
     const error = await fails(c[operation](id), 'not_found');
     assert.deepEqual([error.errno, error.fileId, error.retryable], [2, id, false]);
     assert.equal(error.code, 'ERR_FDFS_NOT_FOUND');
-    assert.match(error.server, /^\d+\.\d+\.\d+\.\d+:\d+$/);
+    assert.match(error.server, ours ? /^127\.0\.0\.\d:\d+$/ : /^\d+(\.\d+){3}:\d+$/);
     assert(error.command > 0, error);
   }
   const path_ = fdfs.parseFileId(id).path;
@@ -203,8 +206,9 @@ export async function errors() {
 export async function cluster() {
   await using_(client(), async (c) => {
     const groups = await c.listGroups();
-    assert(groups.every((group) => group.totalMb > 0), groups);
-    const [{ name: other }] = groups.filter(({ name }) => name !== 'group1').concat(groups);
+    const names = groups.map((group) => group.name).sort();
+    if (ours) assert.deepEqual(names, ['group1', 'group2']);
+    const other = names.at(-1);
     const storages = await c.listStorages('group1');
     assert(storages.some((storage) => storage.status === 'ACTIVE'), storages);
     assert(storages.every((storage) => storage.totalMb > 0), storages);
@@ -222,7 +226,7 @@ export async function cluster() {
     assert.deepEqual(await c.locate(id, { all: true }), where);
     await c.delete(id);
     const stats = c.poolStats();
-    const storage = `${where[0].host}:${where[0].port}`;
+    const storage = process.env.FDFS_STORAGE ?? `${where[0].host}:${where[0].port}`;
     assert(stats.some(({ server }) => server === storage), stats);
     assert(stats.every(({ created, open, idle }) => created >= open && open >= idle), stats);
     await fails(c.admin.deleteStorage('group1', storages[0].id), 'busy');
