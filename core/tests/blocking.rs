@@ -5,7 +5,8 @@ mod fake;
 
 use fake::{Act, Fake, fake, hasty, id, info, ok, options, tracker_for};
 use fdfs_core::ErrorKind;
-use fdfs_core::client::{CallOptions, Cancel, UploadOptions, blocking};
+use fdfs_core::client::{CallOptions, Cancel, Range, UploadOptions, blocking};
+use fdfs_core::protocol::Status;
 use fdfs_core::protocol::address::AddrWidth;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -74,4 +75,31 @@ fn a_thread_that_sends_hears_the_server() {
     let error = client.upload(&vec![0; 64 << 20], UploadOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     assert!(error.to_string().contains("before the request"), "{error}");
+}
+
+#[test]
+fn a_slow_server_is_heard() {
+    let runtime = Runtime::new().unwrap();
+    let storage = runtime.block_on(fake(|_, _, _| {
+        // Longer than a wait in one read, shorter than a server may say nothing.
+        std::thread::sleep(Duration::from_millis(1300));
+        ok(info(3))
+    }));
+    let client = client_of(&runtime, storage.addr);
+    assert_eq!(client.stat(&id()).unwrap().size, 3);
+}
+
+#[test]
+fn content_is_whole_however_much_of_it_came_with_the_header() {
+    let content = |len: usize| (0..len).map(|at| at as u8).collect::<Vec<u8>>();
+    let runtime = Runtime::new().unwrap();
+    // Header and content together around what is read at once.
+    let lens = [0, 1, 8181, 8182, 8183, 8192, 8193, 20_000];
+    let storage =
+        runtime.block_on(fake(move |_, _, number| Act::Reply(Status::OK, content(lens[number]))));
+    let client = client_of(&runtime, storage.addr);
+    for len in lens {
+        assert_eq!(client.download(&id(), Range::default()).unwrap(), content(len), "{len}");
+    }
+    assert_eq!(storage.connections(), 1);
 }

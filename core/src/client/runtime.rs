@@ -2,7 +2,7 @@
 //! that bindings start and collect later.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{block_on, sleep_until};
+use crate::net::{block_on, process, sleep_until};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -25,11 +25,11 @@ pub(super) struct Process(u32);
 
 impl Process {
     pub(super) fn current() -> Self {
-        Self(std::process::id())
+        Self(process())
     }
 
     pub(super) fn check(self) -> Result<()> {
-        if self.0 == std::process::id() {
+        if self.0 == process() {
             return Ok(());
         }
         let text = "this client was made before a fork; make a new one in the child process";

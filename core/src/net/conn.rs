@@ -5,7 +5,6 @@ mod ahead;
 pub use ahead::{AHEAD_MAX, Ahead};
 
 use super::connect::{ConnectOptions, connect, peer_name};
-use super::early::Early;
 use super::limits::Limits;
 use super::timer::Timer;
 use super::world::Stream;
@@ -47,8 +46,6 @@ pub struct Conn {
     pub(super) reused: bool,
     /// Whether the server ended it.
     lost: bool,
-    /// What came with the header of a reply.
-    early: Early,
     /// Runs while a read waits.
     silence: Option<Timer>,
 }
@@ -94,7 +91,6 @@ impl Conn {
             used_at: Instant::now(),
             reused: false,
             lost: false,
-            early: Early::default(),
             silence: None,
         })
     }
@@ -125,7 +121,7 @@ impl Conn {
     pub fn is_clean(&self) -> bool {
         let ended = self.exchange.as_ref().is_none_or(Exchange::is_clean);
         // What came behind the reply belongs to no exchange.
-        ended && !self.lost && self.early.is_empty()
+        ended && !self.lost && !self.stream.has_early()
     }
 
     /// Whether nothing has come in that nobody asked for, the end of the stream included: what a
@@ -238,12 +234,9 @@ impl Conn {
         loop {
             let mut header = [0; HEADER_LEN];
             let missing = self.exchange_mut().header_missing();
-            if self.early.is_empty() {
-                self.read_early().await?;
-            }
-            let mut piece = ReadBuf::new(header.get_mut(..missing).unwrap_or_default());
-            self.early.take(&mut piece);
-            match self.exchange_mut().header_bytes(piece.filled()) {
+            let piece = header.get_mut(..missing).unwrap_or_default();
+            let read = self.read_some(piece).await?;
+            match self.exchange_mut().header_bytes(piece.get(..read).unwrap_or_default()) {
                 Ok(None) => {}
                 Ok(Some(Answer::Body(len))) => {
                     self.used_at = Instant::now();
@@ -324,14 +317,6 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads the header, and of the body what has come with it.
-    async fn read_early(&mut self) -> Result<()> {
-        let mut bytes = self.early.room();
-        let len = self.read_some(&mut bytes).await?;
-        self.early.put(bytes, len);
-        Ok(())
-    }
-
     /// Reads what has come, without looking further.
     async fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let limits = self.limits.clone();
@@ -349,10 +334,6 @@ impl Conn {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        if !self.early.is_empty() {
-            self.early.take(buffer);
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if let Poll::Ready(read) = read {

@@ -1,11 +1,13 @@
-//! What is read of a reply's body together with its header: short replies come whole in one call
-//! of the system.
+//! What is read of a stream beyond what was asked for: a short reply comes whole, header and body,
+//! in one call of the system.
 
+use std::io;
+use std::task::{Poll, ready};
 use tokio::io::ReadBuf;
 
 /// Bytes read at most: header and content of a small file. More of a long reply would only be
 /// copied once more.
-const EARLY_LEN: usize = 8 * 1024;
+pub(super) const EARLY_LEN: usize = 8 * 1024;
 
 /// Bytes that were read and not yet asked for.
 #[derive(Debug, Default)]
@@ -21,17 +23,14 @@ impl Early {
         self.start == self.end
     }
 
-    /// Room to read into, to be given back with what was read. What is left is forgotten.
-    pub(super) fn room(&mut self) -> Box<[u8]> {
-        (self.start, self.end) = (0, 0);
-        let bytes = std::mem::take(&mut self.bytes);
-        if bytes.is_empty() { vec![0; EARLY_LEN].into() } else { bytes }
-    }
-
-    /// Takes the room back, in which so many bytes were read.
-    pub(super) fn put(&mut self, bytes: Box<[u8]>, len: usize) {
-        (self.start, self.end) = (0, len.min(bytes.len()));
-        self.bytes = bytes;
+    /// Room to read into, and the result is how much was read; what was left is forgotten.
+    pub(super) fn fill<T>(&mut self, read: impl FnOnce(&mut [u8]) -> (usize, T)) -> T {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; EARLY_LEN].into();
+        }
+        let (len, result) = read(&mut self.bytes);
+        (self.start, self.end) = (0, len.min(EARLY_LEN));
+        result
     }
 
     /// Moves what fits into the buffer.
@@ -40,6 +39,27 @@ impl Early {
         let end = self.start + len;
         buffer.put_slice(self.bytes.get(self.start..end).unwrap_or_default());
         self.start = end;
+    }
+
+    /// Reads from here what there is, and else by `read`: who has little room gets what fits, and
+    /// what came with it stays here.
+    pub(super) fn poll_read(
+        &mut self,
+        buffer: &mut ReadBuf<'_>,
+        read: impl FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_empty() {
+            if buffer.remaining() >= EARLY_LEN {
+                return read(buffer);
+            }
+            ready!(self.fill(|room| {
+                let mut room = ReadBuf::new(room);
+                let done = read(&mut room);
+                (room.filled().len(), done)
+            }))?;
+        }
+        self.take(buffer);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -51,15 +71,36 @@ mod tests {
     fn what_was_read_is_taken_once_and_in_order() {
         let mut early = Early::default();
         for _ in 0..2 {
-            let mut room = early.room();
-            room[..5].copy_from_slice(b"abcde");
-            early.put(room, 5);
+            let read = |buffer: &mut ReadBuf<'_>| {
+                buffer.put_slice(b"abcde");
+                Poll::Ready(Ok(()))
+            };
             let mut taken = [0; 3];
-            early.take(&mut ReadBuf::new(&mut taken));
+            assert!(early.poll_read(&mut ReadBuf::new(&mut taken), read).is_ready());
             assert_eq!((&taken, early.is_empty()), (b"abc", false));
             let mut rest = ReadBuf::new(&mut taken);
-            early.take(&mut rest);
+            let never = |_: &mut ReadBuf<'_>| unreachable!("something is left");
+            assert!(early.poll_read(&mut rest, never).is_ready());
             assert_eq!((rest.filled(), early.is_empty()), (&b"de"[..], true));
         }
+    }
+
+    #[test]
+    fn long_reads_are_not_copied_and_failed_ones_leave_nothing() {
+        let mut early = Early::default();
+        let mut long = vec![0; EARLY_LEN];
+        let read = |buffer: &mut ReadBuf<'_>| {
+            assert_eq!(buffer.remaining(), EARLY_LEN);
+            buffer.put_slice(b"long");
+            Poll::Ready(Ok(()))
+        };
+        let mut buffer = ReadBuf::new(&mut long);
+        assert!(early.poll_read(&mut buffer, read).is_ready());
+        assert_eq!((buffer.filled(), early.is_empty()), (&b"long"[..], true));
+        let mut short = [0; 3];
+        assert!(early.poll_read(&mut ReadBuf::new(&mut short), |_| Poll::Pending).is_pending());
+        let fails = |_: &mut ReadBuf<'_>| Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        let failed = early.poll_read(&mut ReadBuf::new(&mut short), fails);
+        assert!(matches!(failed, Poll::Ready(Err(_))) && early.is_empty());
     }
 }

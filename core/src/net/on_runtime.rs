@@ -1,6 +1,7 @@
 //! Where no thread waits by itself, in simulations and on systems for which nobody has tried it,
 //! the runtime waits: the same items as in `waiting` and `socket`.
 
+use super::early::Early;
 use super::world::{TcpSocket, TcpStream};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -20,9 +21,14 @@ pub(crate) fn deadline(_: &Context<'_>, _: Instant) -> bool {
     false
 }
 
+/// The process that runs.
+pub(crate) fn process() -> u32 {
+    std::process::id()
+}
+
 /// A connection of a client.
 #[derive(Debug)]
-pub(crate) struct Stream(TcpStream);
+pub(crate) struct Stream(TcpStream, Early);
 
 impl Stream {
     /// Connects, from a local address if one is given.
@@ -33,7 +39,7 @@ impl Stream {
         }
         let stream = socket.connect(addr).await?;
         stream.set_nodelay(true)?;
-        Ok(Self(stream))
+        Ok(Self(stream, Early::default()))
     }
 
     /// The other end.
@@ -44,6 +50,11 @@ impl Stream {
     /// Closing it takes back what has not arrived.
     pub(crate) fn set_zero_linger(&self) -> io::Result<()> {
         self.0.set_zero_linger()
+    }
+
+    /// Whether something was read that nobody has asked for yet.
+    pub(crate) fn has_early(&self) -> bool {
+        !self.1.is_empty()
     }
 
     /// Whether nothing has come in that was not read, the end of the stream included.
@@ -76,7 +87,8 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        let Self(stream, early) = &mut *self;
+        early.poll_read(buffer, |buffer| Pin::new(stream).poll_read(context, buffer))
     }
 }
 

@@ -82,7 +82,7 @@ impl Server {
     /// Closes a connection, or in a forked child leaves it alone: it is registered for readiness
     /// with the parent's own means, and closing it there would make the parent deaf to it.
     fn close(&self, conns: impl IntoIterator<Item = Conn>) {
-        let is_ours = self.process == std::process::id();
+        let is_ours = self.process == super::process();
         for conn in conns {
             if is_ours { drop(conn) } else { std::mem::forget(conn) }
         }
@@ -178,7 +178,7 @@ impl Pool {
                 waiting: AtomicUsize::new(0),
                 created: AtomicU64::new(0),
                 closed_by_error: AtomicU64::new(0),
-                process: std::process::id(),
+                process: super::process(),
             })
         });
         Ok(server.clone())

@@ -1,21 +1,29 @@
 //! A client's socket. Polled by a call that waits on its own thread, it is waited for there
 //! ([`super::waiting`]); polled by a task, it is registered with the task's runtime.
 
+use super::early::{EARLY_LEN, Early};
 use super::waiting;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use socket2::{Domain, Protocol, SockRef, Type};
 use std::future::poll_fn;
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+/// Longest wait in one read: who has less time waits in `poll(2)`, which knows the time better.
+pub(super) const READ_WAIT: Duration = Duration::from_secs(1);
+/// All calls but the wait in a read return at once.
+const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+const RECV: RecvFlags = RecvFlags::DONTWAIT;
 
 /// A socket that no runtime knows.
 #[derive(Debug)]
@@ -23,11 +31,50 @@ pub(super) struct Socket {
     stream: std::net::TcpStream,
     /// For what it may be ready ([`PollFlags`]): only then a call of the system is worth it.
     ready: AtomicU16,
+    /// For whoever polls it, and waits for it on the same thread.
+    reads: Mutex<Reads>,
+}
+
+/// What belongs to reading.
+#[derive(Debug, Default)]
+struct Reads {
+    early: Early,
+    /// What ended the wait in a read, for the one who asks next.
+    failed: Option<io::Error>,
+    /// Whether a read may wait.
+    can_wait: bool,
 }
 
 impl Socket {
-    fn new(stream: std::net::TcpStream) -> Arc<Self> {
-        Arc::new(Self { stream, ready: AtomicU16::new(0) })
+    fn new(stream: std::net::TcpStream, early: Early) -> Arc<Self> {
+        let reads = Mutex::new(Reads { early, ..Reads::default() });
+        Arc::new(Self { stream, ready: AtomicU16::new(0), reads })
+    }
+
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to read by reading it: one call of the system instead of two. May return
+    /// before something came.
+    pub(super) fn wait_reading(&self) -> io::Result<()> {
+        let mut reads = self.reads();
+        if !reads.can_wait {
+            self.stream.set_read_timeout(Some(READ_WAIT))?;
+            self.stream.set_nonblocking(false)?;
+            reads.can_wait = true;
+        }
+        let received = reads.early.fill(|room| {
+            let received = receive(&self.stream, room, RecvFlags::empty());
+            (received.unwrap_or(0), received)
+        });
+        match received {
+            // There may be more; and the end is there for whoever asks next, too.
+            Ok(EARLY_LEN | 0) => self.set_ready(PollFlags::IN),
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => reads.failed = Some(error.into()),
+        }
+        Ok(())
     }
 
     /// Notes what `poll(2)` said. An error or the end is for whoever reads or writes to find.
@@ -52,10 +99,10 @@ impl Socket {
         context: &Context<'_>,
         flags: PollFlags,
         len: usize,
-        io: impl FnOnce(&std::net::TcpStream) -> io::Result<usize>,
+        io: impl FnOnce(&std::net::TcpStream) -> rustix::io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         if self.is_ready(flags) {
-            let done = io(&self.stream);
+            let done = io(&self.stream).map_err(io::Error::from);
             let would_block = matches!(&done, Err(error) if is_would_block(error));
             if would_block || done.as_ref().is_ok_and(|moved| (1..len).contains(moved)) {
                 self.unset_ready(flags);
@@ -67,6 +114,34 @@ impl Socket {
         waiting::readiness(context, self, flags);
         Poll::Pending
     }
+
+    fn poll_read(
+        self: &Arc<Self>,
+        context: &Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut reads = self.reads();
+        if let Some(error) = reads.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        let is_short = buffer.remaining() < EARLY_LEN;
+        let read = reads.early.poll_read(buffer, |buffer| {
+            let room = buffer.initialize_unfilled();
+            let len = room.len();
+            let read = |stream: &std::net::TcpStream| receive(stream, room, RECV);
+            let read = ready!(self.poll_io(context, PollFlags::IN, len, read))?;
+            buffer.advance(read);
+            Poll::Ready(Ok(()))
+        });
+        if is_short && read.is_pending() {
+            waiting::may_read(context);
+        }
+        read
+    }
+}
+
+fn receive(stream: impl AsFd, room: &mut [u8], flags: RecvFlags) -> rustix::io::Result<usize> {
+    recv(stream, room, flags).map(|(len, _)| len)
 }
 
 impl AsFd for Socket {
@@ -85,7 +160,7 @@ enum State {
     /// The thread that polls it.
     Here(Arc<Socket>),
     /// The runtime of the task that polls it.
-    Registered(TcpStream),
+    Registered(TcpStream, Early),
     /// Nobody any more: it could not change from one to the other, and is closed.
     Closed,
 }
@@ -111,7 +186,7 @@ impl Stream {
             },
         };
         socket.set_tcp_nodelay(true)?;
-        let mut stream = Self(State::Here(Socket::new(socket.into())));
+        let mut stream = Self(State::Here(Socket::new(socket.into(), Early::default())));
         if under_way {
             poll_fn(|context| stream.poll_connected(context)).await?;
         }
@@ -126,7 +201,7 @@ impl Stream {
             State::Here(socket) => {
                 socket.poll_io(context, PollFlags::OUT, 0, |_| Ok(0)).map_ok(|_| ())
             }
-            State::Registered(stream) => stream.poll_write_ready(context),
+            State::Registered(stream, _) => stream.poll_write_ready(context),
             State::Closed => Poll::Ready(Err(closed())),
         }
     }
@@ -134,7 +209,7 @@ impl Stream {
     fn socket(&self) -> io::Result<SockRef<'_>> {
         match &self.0 {
             State::Here(socket) => Ok(SockRef::from(&socket.stream)),
-            State::Registered(stream) => Ok(SockRef::from(stream)),
+            State::Registered(stream, _) => Ok(SockRef::from(stream)),
             State::Closed => Err(closed()),
         }
     }
@@ -150,11 +225,23 @@ impl Stream {
         self.socket()?.set_linger(Some(Duration::ZERO))
     }
 
+    /// Whether something was read that nobody has asked for yet.
+    pub(crate) fn has_early(&self) -> bool {
+        match &self.0 {
+            State::Here(socket) => !socket.reads().early.is_empty(),
+            State::Registered(_, early) => !early.is_empty(),
+            State::Closed => false,
+        }
+    }
+
     /// Whether nothing has come in that was not read, the end of the stream included.
     pub(crate) fn is_quiet(&self) -> bool {
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        let peeked = self.socket().and_then(|socket| socket.peek(&mut byte));
-        peeked.is_err_and(|error| is_would_block(&error))
+        let peeked = match &self.0 {
+            State::Here(socket) => peek(&socket.stream, &mut [0]),
+            State::Registered(stream, _) => peek(stream, &mut [0]),
+            State::Closed => return false,
+        };
+        matches!(peeked, Err(Errno::AGAIN))
     }
 
     /// Changes over to whoever polls now.
@@ -164,10 +251,17 @@ impl Stream {
             self.0 = match std::mem::replace(&mut self.0, State::Closed) {
                 State::Here(socket) => {
                     // Others hold it only while the thread that waits for it does so.
-                    let socket = Arc::into_inner(socket).ok_or_else(closed)?;
-                    State::Registered(TcpStream::from_std(socket.stream)?)
+                    let Socket { stream, reads, .. } =
+                        Arc::into_inner(socket).ok_or_else(closed)?;
+                    let reads = reads.into_inner().unwrap_or_else(PoisonError::into_inner);
+                    if reads.can_wait {
+                        stream.set_nonblocking(true)?;
+                    }
+                    State::Registered(TcpStream::from_std(stream)?, reads.early)
                 }
-                State::Registered(stream) => State::Here(Socket::new(stream.into_std()?)),
+                State::Registered(stream, early) => {
+                    State::Here(Socket::new(stream.into_std()?, early))
+                }
                 State::Closed => State::Closed,
             };
         }
@@ -185,15 +279,19 @@ impl Stream {
                 // Nobody has told yet what came since the last wait.
                 socket.set_ready(PollFlags::IN);
                 let room = buffer.initialize_unfilled();
-                let peek = |stream: &std::net::TcpStream| stream.peek(room);
+                let peek = |stream: &std::net::TcpStream| peek(stream, room);
                 let peeked = ready!(socket.poll_io(context, PollFlags::IN, 0, peek))?;
                 buffer.advance(peeked);
                 Poll::Ready(Ok(peeked))
             }
-            State::Registered(stream) => stream.poll_peek(context, buffer),
+            State::Registered(stream, _) => stream.poll_peek(context, buffer),
             State::Closed => Poll::Ready(Err(closed())),
         }
     }
+}
+
+fn peek(stream: impl AsFd, room: &mut [u8]) -> rustix::io::Result<usize> {
+    receive(stream, room, RECV.union(RecvFlags::PEEK))
 }
 
 fn closed() -> io::Error {
@@ -207,15 +305,10 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut().turn_to(context)? {
-            State::Here(socket) => {
-                let room = buffer.initialize_unfilled();
-                let len = room.len();
-                let read = |mut stream: &std::net::TcpStream| stream.read(room);
-                let read = ready!(socket.poll_io(context, PollFlags::IN, len, read))?;
-                buffer.advance(read);
-                Poll::Ready(Ok(()))
+            State::Here(socket) => socket.poll_read(context, buffer),
+            State::Registered(stream, early) => {
+                early.poll_read(buffer, |buffer| Pin::new(stream).poll_read(context, buffer))
             }
-            State::Registered(stream) => Pin::new(stream).poll_read(context, buffer),
             State::Closed => Poll::Ready(Err(closed())),
         }
     }
@@ -231,10 +324,10 @@ impl AsyncWrite for Stream {
             State::Here(socket) => {
                 // There mostly is room.
                 socket.set_ready(PollFlags::OUT);
-                let write = |mut stream: &std::net::TcpStream| stream.write(bytes);
+                let write = |stream: &std::net::TcpStream| send(stream, bytes, SEND);
                 socket.poll_io(context, PollFlags::OUT, bytes.len(), write)
             }
-            State::Registered(stream) => Pin::new(stream).poll_write(context, bytes),
+            State::Registered(stream, _) => Pin::new(stream).poll_write(context, bytes),
             State::Closed => Poll::Ready(Err(closed())),
         }
     }
@@ -248,10 +341,12 @@ impl AsyncWrite for Stream {
             State::Here(socket) => {
                 socket.set_ready(PollFlags::OUT);
                 let len = bytes.iter().map(|slice| slice.len()).sum();
-                let write = |mut stream: &std::net::TcpStream| stream.write_vectored(bytes);
+                let mut nothing = SendAncillaryBuffer::default();
+                let write =
+                    |stream: &std::net::TcpStream| sendmsg(stream, bytes, &mut nothing, SEND);
                 socket.poll_io(context, PollFlags::OUT, len, write)
             }
-            State::Registered(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+            State::Registered(stream, _) => Pin::new(stream).poll_write_vectored(context, bytes),
             State::Closed => Poll::Ready(Err(closed())),
         }
     }

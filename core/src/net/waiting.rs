@@ -7,7 +7,7 @@
 //! else (other tasks, files, names to be resolved) goes on using the runtime and wakes the thread
 //! by its waker.
 
-use super::socket::Socket;
+use super::socket::{READ_WAIT, Socket};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -76,6 +76,12 @@ impl Alarm {
         if can_ring && bell.is_none() {
             limit = Some(limit.map_or(BLIND_WAIT, |limit| limit.min(BLIND_WAIT)));
         }
+        if let Some(socket) = wishes.to_read(limit)
+            && !can_ring
+            && socket.wait_reading().is_ok()
+        {
+            return;
+        }
         // Whose stream was closed meanwhile is nothing to wait for.
         let wished = wishes.sockets.iter();
         let sockets: Vec<_> =
@@ -107,12 +113,27 @@ impl Alarm {
 struct Wishes {
     sockets: Vec<(Weak<Socket>, PollFlags)>,
     deadline: Option<Instant>,
+    /// Whether who wishes to read has so little room that a socket's own does.
+    may_read: bool,
 }
 
 impl Wishes {
     fn clear(&mut self) {
         self.sockets.clear();
         self.deadline = None;
+        self.may_read = false;
+    }
+
+    /// The socket from which a read may wait: nothing else is wished for, for long enough.
+    fn to_read(&self, limit: Option<Duration>) -> Option<Arc<Socket>> {
+        match &self.sockets[..] {
+            [(socket, PollFlags::IN)]
+                if self.may_read && limit.is_none_or(|limit| limit >= READ_WAIT) =>
+            {
+                socket.upgrade()
+            }
+            _ => None,
+        }
     }
 }
 
@@ -181,6 +202,15 @@ pub(crate) fn block_on<T>(runtime: &Handle, future: impl Future<Output = T>) -> 
     }
 }
 
+/// The process that runs; asked for once in a call.
+pub(crate) fn process() -> u32 {
+    let known = THREAD.try_with(|thread| {
+        let thread = thread.borrow();
+        thread.alarm.as_ref().filter(|_| thread.is_busy).map(|(process, _)| *process)
+    });
+    known.ok().flatten().unwrap_or_else(std::process::id)
+}
+
 /// Does something with the wishes of this thread's call; `None` when this is not polled by such a
 /// call itself, but by a runtime, or by something within the call that has a waker of its own.
 fn wish<T>(context: &Context<'_>, work: impl FnOnce(&mut Wishes) -> T) -> Option<T> {
@@ -208,6 +238,11 @@ pub(super) fn readiness(context: &Context<'_>, socket: &Arc<Socket>, flags: Poll
             None => wishes.sockets.push((Arc::downgrade(socket), flags)),
         }
     });
+}
+
+/// Allows to wait for the only socket in a read of its own.
+pub(super) fn may_read(context: &Context<'_>) {
+    wish(context, |wishes| wishes.may_read = true);
 }
 
 /// Wishes to be polled at that time; `false` when this thread does not wait by itself.
