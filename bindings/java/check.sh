@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# check.sh FOLDER: compiler warnings, documentation, and the unit tests on the package installed in
-# FOLDER, whose jar must have the classes of these sources.
+# check.sh FOLDER: compiler warnings and the unit tests, on the package installed in FOLDER, whose
+# jar must have the classes of these sources.
 set -euo pipefail
 [ $# = 1 ] || { sed -n '2,3s/^# *//p' "$0" >&2; exit 2; }
 folder=$(realpath "$1")
@@ -20,7 +20,6 @@ find src/main/java -name '*.java' >"$work/sources"
 javac --release 8 -encoding UTF-8 -Xlint:all,-options -Werror -d "$work/classes" "@$work/sources"
 javac --release 8 -encoding UTF-8 -Xlint:all,-options -Werror -cp "$jar" -d "$work/examples" \
     examples/*.java
-./docs.sh "$work/docs"
 mvn --quiet --batch-mode -Dstyle.color=never \
     -Dfdfs.tested="$jar" test
 # Examples are part of the promise, and what the README shows of them is what they are.

@@ -36,6 +36,8 @@ fn surroundings(command: &mut Command) {
     command.current_dir(std::env::temp_dir());
     // Cargo names its own folders there: what is loaded must be what is installed.
     command.env_remove("LD_LIBRARY_PATH");
+    // Packages are built as users build them, not as tests are.
+    command.env_remove("RUSTFLAGS");
 }
 
 /// What runs some scenarios, on servers that variables name.
@@ -106,6 +108,18 @@ fn prove(language: &str) {
     let mut check = script(&format!("bindings/{language}/check.sh"), &folder(language));
     check.envs(stage.vars().iter().map(|(name, value)| (*name, value)));
     assert!(check.status().unwrap().success(), "{language}: check.sh");
+    document(language);
+}
+
+/// The documentation of the package, made from its own comments, has every name of the API.
+fn document(language: &str) {
+    let docs = tempfile::tempdir().unwrap();
+    let mut command = script(&format!("bindings/{language}/docs.sh"), docs.path());
+    command.env("FDFS_INSTALLED", folder(language));
+    assert!(command.status().unwrap().success(), "{language}: docs.sh");
+    let pages = Command::new("grep").args(["-rlE", "get_?[mM]etadata"]).arg(docs.path()).output();
+    assert!(!pages.unwrap().stdout.is_empty(), "{language}: the documentation lacks the API");
+    assert!(docs.path().join("index.html").is_file(), "{language}: no first page");
 }
 
 #[test]

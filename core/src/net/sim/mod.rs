@@ -1,5 +1,5 @@
 //! A network in memory, with time that jumps from event to event and chance from a seed: the same
-//! seed gives the same run (reliability plan T7, decision note 0002).
+//! seed gives the same run (reliability plan T7, decision note 0003).
 //!
 //! Hosts are addresses. Links between them can be cut one way or both; then what is sent waits, as
 //! TCP would send it again, and goes on when the link heals. A host can be killed, when its peers
