@@ -39,7 +39,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("CORE_VERSION", env!("CARGO_PKG_VERSION"))?;
+        module.add("CORE_VERSION", fdfs_core::VERSION)?;
         module.add("ERROR_KINDS", errors::kinds(module.py())?)?;
         logging::install(module.py())
     }
