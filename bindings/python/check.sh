@@ -29,3 +29,21 @@ echo "mypy" && "$venv/bin/mypy" --cache-dir "$work/mypy" -p fdfs
 echo "stubtest" && "$venv/bin/stubtest" fdfs._native
 echo "pyright" && "$venv/bin/pyright" --pythonpath "$venv/bin/python" "$package" examples
 echo "pytest" && "$venv/bin/pytest"
+
+# The source distribution has all it needs: a wheel is built of it and used, far from the tree. What
+# it depends on is built already, with the same profile by the same compiler.
+echo "sdist"
+(
+    cd "$here/../.."
+    "$folder/tools/bin/maturin" sdist --quiet --manifest-path bindings/python/Cargo.toml \
+        --out "$work/sdist" >"$work/said" 2>&1 || { cat "$work/said" >&2; exit 1; }
+)
+toolchain=$(sed -n 's/^channel = "\(.*\)"$/\1/p' "$here/../../rust-toolchain.toml")
+PATH=$folder/tools/bin:$PATH RUSTUP_TOOLCHAIN=$toolchain \
+    CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$(realpath "$here/../../target")} \
+    MATURIN_PEP517_ARGS="--profile ${FDFS_PROFILE:-release}" \
+    "$folder/tools/bin/pip" wheel --quiet --no-index --no-build-isolation \
+    --wheel-dir "$work/built" "$work"/sdist/fdfs-*.tar.gz
+python3 -m venv "$work/fresh"
+"$work/fresh/bin/pip" install --quiet --no-index "$work"/built/fdfs-*.whl
+"$work/fresh/bin/python" examples/embedded.py

@@ -18,7 +18,8 @@ mod values;
 use pyo3::prelude::*;
 
 /// The core's client, event loops, streams and the embedded cluster.
-#[pymodule]
+// Nobody has tried it without the lock: a free-threaded interpreter brings it back, and says so.
+#[pymodule(gil_used = true)]
 mod _native {
     use super::*;
 
