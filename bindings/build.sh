@@ -14,8 +14,11 @@ build() {
     if [ -n "$target" ]; then
         case $target in
         *-linux-gnu) cargo=(cargo-zigbuild rustc --target "$target.$glibc") ;;
-        # The program brings the C library, musl as well.
-        *-linux-musl) cargo=(cargo-zigbuild rustc --target "$target") flags='-C target-feature=-crt-static' ;;
+        *-linux-musl)
+            # The program brings the C library, musl as well.
+            cargo=(cargo-zigbuild rustc --target "$target")
+            flags='-C target-feature=-crt-static'
+            ;;
         *) echo "packages for $target cannot be made here yet" >&2 && return 1 ;;
         esac
     fi
