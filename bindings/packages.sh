@@ -70,7 +70,7 @@ for target in "${targets[@]}"; do
     python "$target"
     node_binary "$target"
 done
-maturin sdist --quiet --manifest-path bindings/python/Cargo.toml --out "$folder/python"
+maturin sdist --manifest-path bindings/python/Cargo.toml --out "$folder/python"
 bindings/node/pack.sh "$folder/node" "$work"/node/*
 FDFS_TARGETS="${targets[*]}" bindings/java/install.sh "$work/java"
 cp -r "$work/java/repository" "$folder/java"

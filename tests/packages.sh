@@ -22,6 +22,7 @@ python3 -m venv python
 python/bin/pip install --quiet --no-index "$folder"/python/fdfs-*-manylinux*"$arch".whl
 cp "$root"/bindings/python/examples/*.py .
 python/bin/python embedded.py
+"$root/bindings/python/sdist.sh" "$folder"/python/fdfs-*.tar.gz
 echo "ok python"
 
 mkdir node
