@@ -43,7 +43,9 @@ c() {
 python() {
     local compatibility=manylinux2014
     [[ $1 != *-musl ]] || compatibility=musllinux_1_2
-    maturin build --quiet --profile "$FDFS_PROFILE" --locked --zig --target "$1" \
+    # Its zig has another name: in one folder each would build all crates anew after the other.
+    CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/wheels \
+        maturin build --quiet --profile "$FDFS_PROFILE" --locked --zig --target "$1" \
         --compatibility "$compatibility" --manifest-path bindings/python/Cargo.toml \
         --out "$folder/python"
 }
