@@ -1,5 +1,5 @@
 # Everything that is checked, tested or generated has a verb here; CI calls nothing else.
-.PHONY: check test sim interop c python node java polyglot docs bench sdk-bench bless fuzz
+.PHONY: check test sim interop c python node java polyglot packages docs bench sdk-bench bless fuzz
 
 # The simulation needs this flag (docs/decisions/0003-simulation.md). With it for all that needs
 # only Rust, libraries are built once; packages are built and tested without it.
@@ -41,6 +41,12 @@ c python node java:
 polyglot: export FDFS_PROFILE ?= quick
 polyglot:
 	cargo test --test polyglot -- --ignored --nocapture --test-threads=1
+
+# What a release consists of, for TARGETS (this machine's), into target/packages; each is then used in a
+# fresh environment. docs/packages.md says what has been tried.
+packages:
+	bindings/packages.sh target/packages
+	tests/packages.sh target/packages
 
 # Documentation of every language from its own comments, into target/docs.
 docs:

@@ -26,6 +26,14 @@ missing=$(comm -3 "$work/symbols" <(echo "$declared"))
 readelf -d "$prefix/lib/libfdfs.so" | grep -q 'SONAME.*\[libfdfs.so.1\]'
 said symbols
 
+# Packages are refused when they need a newer glibc than is promised. That of getrandom is 2.25.
+echo 'long getrandom(void *, unsigned long, unsigned); long f(void) { return getrandom(0, 0, 0); }' |
+    cc -x c -shared -fPIC -o "$work/newer.so" -
+echo 'int f(void) { return 0; }' | cc -x c -shared -fPIC -o "$work/older.so" -
+../glibc.sh "$work/older.so" >/dev/null
+! ../glibc.sh "$work/newer.so" >"$work/said" 2>&1 || { echo "missed: $(<"$work/said")" >&2; exit 1; }
+said glibc
+
 # The quick start as C99, shared and static; the header alone; C++.
 # shellcheck disable=SC2086
 {

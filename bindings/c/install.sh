@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # install.sh PREFIX: builds libfdfs and installs it under PREFIX (with DESTDIR before it, if set):
-# shared and static library, header, pkg-config and CMake files.
+# shared and static library, header, pkg-config and CMake files. FDFS_PROFILE and FDFS_TARGET say for
+# what: see ../build.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/need.sh
+. bindings/build.sh
 need cc gcc libc6-dev
 prefix=$(realpath -m "${1:?which prefix?}")
-profile=${FDFS_PROFILE:-release}
 to=${DESTDIR:-}$prefix
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 
-private=$(cargo rustc --quiet -p fdfs-c --profile "$profile" --crate-type staticlib -- \
-    --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p')
-cargo build --quiet -p fdfs-c --profile "$profile"
-built=${CARGO_TARGET_DIR:-target}/$profile
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+built=$(build fdfs-c "${FDFS_TARGET:-}" --print native-static-libs 2>"$said") ||
+    { cat "$said" >&2; exit 1; }
+private=$(sed -n 's/^note: native-static-libs: //p' "$said")
 mkdir -p "$to"/{include,lib/pkgconfig,lib/cmake/fdfs}
 install -m 755 "$built/libfdfs.so" "$to/lib/libfdfs.so.$version"
 ln -sf "libfdfs.so.$version" "$to/lib/libfdfs.so.1"

@@ -2,9 +2,10 @@
 # install.sh FOLDER: builds the package with javac and jar alone and installs it into FOLDER:
 #   lib/fdfs-client.jar   for a class path
 #   repository/           a Maven repository with the same jar, its sources and its documentation
-# FDFS_PROFILE names the cargo profile.
+# FDFS_PROFILE names the cargo profile, FDFS_TARGETS what the jar has libraries for, if not only for
+# this machine: see ../build.sh.
 set -euo pipefail
-[ $# = 1 ] || { sed -n '2,5s/^# *//p' "$0" >&2; exit 2; }
+[ $# = 1 ] || { sed -n '2,6s/^# *//p' "$0" >&2; exit 2; }
 mkdir -p "$1"
 to=$(realpath "$1")
 cd "$(dirname "$0")"
@@ -20,7 +21,7 @@ classes=$work/classes
 mkdir -p "$classes/META-INF/maven/io.github.fdfs/fdfs-client"
 find src/main/java -name '*.java' >"$work/sources"
 javac --release 8 -encoding UTF-8 -Xlint:-options -d "$classes" "@$work/sources"
-./native.sh "$classes"
+for target in ${FDFS_TARGETS:-""}; do FDFS_TARGET=$target ./native.sh "$classes"; done
 cp ../../LICENSE "$classes/META-INF/LICENSE"
 cp pom.xml "$classes/META-INF/maven/io.github.fdfs/fdfs-client/pom.xml"
 cat >"$work/manifest" <<END

@@ -3,17 +3,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 to=$(realpath -m "${1:?usage: install.sh FOLDER}")
-profile=${FDFS_PROFILE:-release}
 . tests/need.sh
+. bindings/build.sh
 need node nodejs
 need npm npm
 [ "$(uname)" != Linux ] || need strip binutils
 
-cargo build --quiet --package fdfs-node --profile "$profile"
-metadata=$(cargo metadata --format-version 1 --no-deps)
-target=$(node -p 'JSON.parse(require("fs").readFileSync(0)).target_directory' <<<"$metadata")
-[ "$profile" != dev ] || profile=debug
-library=$(find "$target/$profile" -maxdepth 1 \
+built=$(build fdfs-node '')
+library=$(find "$built" -maxdepth 1 \
     '(' -name libfdfs_node.so -o -name libfdfs_node.dylib -o -name fdfs_node.dll ')')
 name=$(node -p '
     const glibc = process.report.getReport().header.glibcVersionRuntime;
@@ -26,16 +23,12 @@ if [ -n "$(ls -A "$to" 2>/dev/null)" ] && [ ! -e "$to/fdfs-environment" ]; then
     exit 1
 fi
 rm -rf "$to"
-mkdir -p "$to/package"
+mkdir -p "$to"
 touch "$to/fdfs-environment"
-
-# The package is packed outside of the source tree, with what the whole project has once.
-cp -r bindings/node/{package.json,README.md,index.cjs,index.mjs,index.d.ts,index.d.mts} \
-    bindings/node/{lib,examples} LICENSE CHANGELOG.md "$to/package/"
-cp "$library" "$to/package/$name"
+cp "$library" "$to/$name"
 # What debuggers want is most of it.
-[ "$(uname)" != Linux ] || strip --strip-debug "$to/package/$name"
-(cd "$to" && npm pack --silent ./package >/dev/null)
+[ "$(uname)" != Linux ] || strip --strip-debug "$to/$name"
+bindings/node/pack.sh --whole "$to" "$to/$name"
 echo '{"private": true}' >"$to/package.json"
 npm install --prefix "$to" --silent --offline --no-audit --no-fund --no-package-lock \
     "$to"/fdfs-client-*.tgz

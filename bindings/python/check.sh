@@ -29,3 +29,12 @@ echo "mypy" && "$venv/bin/mypy" --cache-dir "$work/mypy" -p fdfs
 echo "stubtest" && "$venv/bin/stubtest" fdfs._native
 echo "pyright" && "$venv/bin/pyright" --pythonpath "$venv/bin/python" "$package" examples
 echo "pytest" && "$venv/bin/pytest"
+
+# The source distribution has all sources. sdist.sh builds it, which takes minutes.
+cd "$here/../.."
+"$folder/tools/bin/maturin" sdist --manifest-path bindings/python/Cargo.toml --out "$work/sdist" \
+    >"$work/said" 2>&1 || { cat "$work/said" >&2; exit 1; }
+git ls-files Cargo.lock {core,servers,bindings/python}/{Cargo.toml,src} | sort >"$work/sources"
+tar tzf "$work"/sdist/fdfs-*.tar.gz | cut -d/ -f2- | sort | comm -13 - "$work/sources" >"$work/missing"
+[ ! -s "$work/missing" ] || { echo "not in the sdist:" && cat "$work/missing"; exit 1; } >&2
+echo "sdist"

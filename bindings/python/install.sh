@@ -15,7 +15,7 @@ python3 -c 'import ensurepip' 2>/dev/null || need ensurepip-of-python python3-ve
 
 rm -rf "$folder/venv" "$folder/tools" "$folder/wheels"
 python3 -m venv "$folder/tools"
-"$folder/tools/bin/pip" install --quiet "maturin==1.16.0"
+"$folder/tools/bin/pip" install --quiet --requirement "$here/tools.txt"
 "$folder/tools/bin/maturin" build --quiet --profile "${FDFS_PROFILE:-release}" --locked \
     --manifest-path "$here/Cargo.toml" --interpreter python3 \
     --compatibility linux --out "$folder/wheels"

@@ -21,6 +21,8 @@ function load() {
   try {
     return require(optional);
   } catch (cause) {
+    // One that is there and does not load tells why by itself.
+    if (cause.code !== 'MODULE_NOT_FOUND') throw cause;
     const found = flavour === undefined ? '' : `, C library ${flavour}`;
     throw new Error(
       `@fdfs/client has no binary for ${process.platform} ${process.arch}${found}: ` +

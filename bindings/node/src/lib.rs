@@ -17,5 +17,5 @@ use napi_derive::napi;
 /// Version of the core.
 #[napi(catch_unwind)]
 pub fn version() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
+    fdfs_core::VERSION.to_owned()
 }

@@ -108,6 +108,9 @@ macro_rules! storage_info {
         #[allow(missing_docs, reason = "told by index.d.ts")]
         pub struct StorageStats { $(pub $stat: i64,)* }
 
+        // Each is a field of the core's, so that as many are all.
+        const _: () = assert!([$(stringify!($stat),)*].len() == client::StorageStats::NAMES.len());
+
         /// A storage.
         #[napi(object, object_from_js = false, use_nullable = true)]
         #[allow(missing_docs, reason = "told by index.d.ts")]

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { fdfs, folder, load } from './servers.mjs';
 
@@ -66,6 +66,39 @@ test('a missing binary names the package to install and the C library', () => {
     assert.match(said, new RegExp(`install the package @fdfs/client-${process.platform}-`));
   } finally {
     fs.rmSync(bare, { recursive: true });
+  }
+});
+
+test('a package without a binary takes it from the one for this platform', async () => {
+  const root = path.dirname(load.resolve('@fdfs/client/package.json'));
+  const [binary] = fs.readdirSync(root).filter((name) => name.endsWith('.node'));
+  const project = fs.mkdtempSync(path.join(os.tmpdir(), 'fdfs-project-'));
+  try {
+    const pack = fileURLToPath(new URL('../pack.sh', import.meta.url));
+    execFileSync(pack, [project, path.join(root, binary)]);
+    const tarballs = fs.readdirSync(project).map((name) => path.join(project, name));
+    assert.equal(tarballs.length, 2, tarballs);
+    fs.writeFileSync(path.join(project, 'package.json'), '{"private": true}');
+    const quiet = ['--silent', '--offline', '--no-audit', '--no-fund'];
+    execFileSync('npm', ['install', ...quiet, ...tarballs], { cwd: project });
+
+    const installed = path.join(project, 'node_modules/@fdfs/client');
+    const main = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8'));
+    const platform = `@fdfs/client-${binary.replace(/^fdfs\.(.*)\.node$/, '$1')}`;
+    assert.deepEqual(main.optionalDependencies, { [platform]: main.version });
+    assert(!fs.existsSync(path.join(installed, binary)), 'the binary comes by itself');
+    const used = '.EmbeddedCluster.start().then((cluster) => cluster.stop())';
+    run(['--eval', `require('@fdfs/client')${used}`], { cwd: project });
+    const esm = `import * as fdfs from '@fdfs/client'; await fdfs${used}`;
+    run(['--input-type=module', '--eval', esm], { cwd: project });
+
+    // A binary that is there and damaged is no reason to ask for its package.
+    const brought = path.join(project, 'node_modules', platform, binary);
+    fs.truncateSync(brought, 100);
+    const tried = `try { require('@fdfs/client') } catch (error) { console.log(error.message) }`;
+    assert.doesNotMatch(run(['--eval', tried], { cwd: project }), /install the package|^$/);
+  } finally {
+    fs.rmSync(project, { recursive: true });
   }
 });
 

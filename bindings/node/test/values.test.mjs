@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { channel } from 'node:diagnostics_channel';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { fdfs, withCluster } from './servers.mjs';
+import { fdfs, load, withCluster } from './servers.mjs';
 
 const at = await withCluster(test, { tokenSecret: 'hush' });
 const ID = 'group1/M00/00/00/wKhHf1S-oryAZCpgAAAE2uRlJkA126.xml';
@@ -85,6 +87,15 @@ test('values cannot be changed and secrets are not shown', async () => {
   assert.equal(typeof storage.stats.totalUploadCount, 'number');
   assert(!inspect(at.client, { depth: 9, showHidden: true }).includes('hush'));
   await at.client.delete(id);
+});
+
+test('a storage counts what the declarations say', async () => {
+  const folder = path.dirname(load.resolve('@fdfs/client/package.json'));
+  const declarations = fs.readFileSync(path.join(folder, 'index.d.ts'), 'utf8');
+  const [, body] = /interface StorageStats \{(.*?)\n\}/s.exec(declarations);
+  const names = [...body.matchAll(/readonly (\w+): number;/g)].map(([, name]) => name);
+  const [storage] = await at.client.listStorages('group1');
+  assert.deepEqual(Object.keys(storage.stats).sort(), names.sort());
 });
 
 test('ids, tokens and URLs', () => {

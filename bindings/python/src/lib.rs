@@ -18,7 +18,8 @@ mod values;
 use pyo3::prelude::*;
 
 /// The core's client, event loops, streams and the embedded cluster.
-#[pymodule]
+// Nobody has tried it without the lock: a free-threaded interpreter brings it back, and says so.
+#[pymodule(gil_used = true)]
 mod _native {
     use super::*;
 
@@ -39,7 +40,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("CORE_VERSION", env!("CARGO_PKG_VERSION"))?;
+        module.add("CORE_VERSION", fdfs_core::VERSION)?;
         module.add("ERROR_KINDS", errors::kinds(module.py())?)?;
         logging::install(module.py())
     }

@@ -3,7 +3,8 @@
 use crate::body::Target;
 use crate::errors::{invalid, raise};
 use fdfs_core::client::{
-    self, FileInfo, GroupInfo, PoolStats, ServerAddress, StorageInfo, TrackerInfo, UploadTarget,
+    self, FileInfo, GroupInfo, PoolStats, ServerAddress, StorageInfo, StorageStats, TrackerInfo,
+    UploadTarget,
 };
 use fdfs_core::file_id::{FileId, Kind};
 use pyo3::exceptions::PyOverflowError;
@@ -167,12 +168,10 @@ impl ToPython for GroupInfo {
 
 impl ToPython for StorageInfo {
     fn to_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        // The class says which counters there are.
-        let class_of_stats = class(py, "StorageStats")?;
+        // The class takes these names and no others: it cannot lack one of them.
         let stats = PyDict::new(py);
-        for name in class_of_stats.getattr("__match_args__")?.try_iter()? {
-            let name: String = name?.extract()?;
-            stats.set_item(&name, self.stats.get(&name))?;
+        for name in StorageStats::NAMES {
+            stats.set_item(name, self.stats.get(name))?;
         }
         object!(
             py,
@@ -192,7 +191,7 @@ impl ToPython for StorageInfo {
             current_write_path = self.current_write_path,
             sync_source = self.sync_source,
             is_trunk_server = self.is_trunk_server,
-            stats = class_of_stats.call((), Some(&stats))?,
+            stats = class(py, "StorageStats")?.call((), Some(&stats))?,
         )
     }
 }

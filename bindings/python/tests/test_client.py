@@ -1,5 +1,6 @@
 """The client that waits."""
 
+import dataclasses
 import io
 import logging
 import os
@@ -240,6 +241,11 @@ def test_logging_is_quiet_unless_asked_for(cluster: EmbeddedCluster) -> None:
         assert all(line.startswith("fdfs.") for line in lines) and "hush" not in ended.stderr
         assert not expected or any("DEBUG" in line and "tracker" in line for line in lines)
     assert logging.getLogger("fdfs").handlers == []
+
+
+def test_a_storage_counts_what_its_class_says(client: Client) -> None:
+    (storage,) = client.list_storages("group1")
+    assert all(type(count) is int for count in dataclasses.astuple(storage.stats))
 
 
 def test_an_embedded_cluster_refuses_what_it_cannot_be() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import pickle
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 
@@ -66,6 +67,10 @@ def test_values_are_immutable() -> None:
     assert str(address) == "[::1]:5" and address == fdfs.ServerAddress("::1", 5)
     with pytest.raises(dataclasses.FrozenInstanceError):
         address.port = 6  # type: ignore[misc]
+
+
+def test_the_package_has_the_version_of_the_core() -> None:
+    assert fdfs.__version__ == _native.CORE_VERSION == version("fdfs")
 
 
 def test_tokens_and_urls() -> None:
