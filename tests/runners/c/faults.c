@@ -82,12 +82,6 @@ static void half_reply(void) {
   fdfs_client_free(client);
 }
 
-static long now_ms(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 typedef struct {
   fdfs_cancel *cancel;
   long after_us;
@@ -131,9 +125,7 @@ static void stall(void) {
   FAILS(FDFS_E_TIMEOUT, fdfs_upload_buffer(hurried, "x", 1, NULL, &id));
   MUST(strstr(fdfs_last_error()->message, "100ms") != NULL);
   fdfs_client_free(hurried);
-  long before = now_ms();
   FAILS(FDFS_E_CANCELLED, upload_cancelled(client, "x", 1, 50000));
-  MUST(now_ms() - before < 450);
   fdfs_client_free(client);
 }
 

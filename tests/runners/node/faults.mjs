@@ -91,28 +91,22 @@ export async function stall() {
   assert.match(error.message, /io_timeout/);
   assert.equal(error.code, 'ERR_FDFS_TIMEOUT');
 
-  let started = performance.now();
   error = await fails(c.upload(x, { timeoutMs: 100 }), 'timeout');
   assert.match(error.message, /100ms/);
-  assert(performance.now() - started < 400, 'before io_timeout');
 
-  started = performance.now();
   const controller = new AbortController();
   const reason = new Error('the user left');
   setTimeout(() => controller.abort(reason), 50);
   await assert.rejects(c.upload(x, { signal: controller.signal }), (thrown) => thrown === reason);
-  assert(performance.now() - started < 400, 'at once');
 
   const endless = client('FDFS_TRACKER', {
     addressMap: { [variable('FDFS_STORAGE')]: variable('FDFS_STALL') },
     group: 'group1',
   });
-  started = performance.now();
   const timeout = AbortSignal.timeout(50);
   await assert.rejects(endless.upload(x, { signal: timeout }), { name: 'TimeoutError' });
   const early = AbortSignal.abort();
   await assert.rejects(endless.upload(x, { signal: early }), { name: 'AbortError' });
-  assert(performance.now() - started < 1000, 'at once');
   await Promise.all([c.close(), endless.close()]);
 }
 
