@@ -1,9 +1,9 @@
 # Everything that is checked, tested or generated has a verb here; CI calls nothing else.
-.PHONY: check test sim interop c python node java polyglot packages docs bench sdk-bench bless fuzz
+.PHONY: check test rust-tests sim interop c python node java polyglot packages docs bench sdk-bench bless fuzz
 
 # The simulation needs this flag (docs/decisions/0003-simulation.md). With it for all that needs
 # only Rust, libraries are built once; packages are built and tested without it.
-check test sim interop polyglot: export RUSTFLAGS += --cfg tokio_unstable
+check rust-tests sim interop polyglot: export RUSTFLAGS += --cfg tokio_unstable
 
 # Formatting, lints, documentation, and the core without sockets.
 check:
@@ -16,9 +16,9 @@ check:
 	tests/arrows.sh
 
 # Everything that needs only Rust.
-test:
+test: rust-tests sim
+rust-tests:
 	cargo test --no-fail-fast
-	$(MAKE) sim
 
 # Clusters in virtual time, with faults from seeds: SEEDS of them from FIRST on. What fails leaves its
 # events in a file that is named. A build of its own, in which sockets are in memory; with
@@ -38,7 +38,7 @@ c python node java:
 	bindings/$@/install.sh $(SDK)/$@
 
 # Every scenario in every language, with the package installed as above; installs what that needs.
-polyglot: export FDFS_PROFILE ?= quick
+polyglot: export FDFS_PROFILE ?= dev
 polyglot:
 	cargo test --test polyglot -- --ignored --nocapture --test-threads=1
 

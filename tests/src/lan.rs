@@ -78,6 +78,16 @@ impl Lan {
         Ipv4Addr::new(10, 77, 0, 254)
     }
 
+    /// Gives a host one more address, written with the length of its network's prefix.
+    pub fn add_addr(&self, host: u8, addr: &str) -> io::Result<()> {
+        run("ip", &["-n", self.host(host), "addr", "add", addr, "dev", "eth0", "nodad"])
+    }
+
+    /// Gives the hub one more address.
+    pub fn add_hub_addr(&self, addr: &str) -> io::Result<()> {
+        self.in_hub("ip", &["addr", "add", addr, "dev", "bridge", "nodad"])
+    }
+
     /// Moves this thread into the network, with all threads and processes it starts from now on.
     pub fn enter(&self) -> io::Result<()> {
         let netns = File::open(Path::new(NETNS_DIR).join(&self.hub))?;

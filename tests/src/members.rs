@@ -113,6 +113,13 @@ impl Members {
         fs::write(self.dir.join(format!("{host}.conf")), conf).unwrap();
     }
 
+    /// Changes the configuration of a host, for its next start.
+    pub fn change_conf(&self, host: u8, change: impl FnOnce(&str) -> String) {
+        let path = &self.parts[usize::from(host)].conf;
+        let conf = fs::read_to_string(path).unwrap();
+        fs::write(path, change(&conf)).unwrap();
+    }
+
     /// Starts the server of a host.
     pub fn start(&mut self, host: u8) {
         let part = &mut self.parts[usize::from(host)];
