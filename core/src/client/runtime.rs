@@ -40,12 +40,16 @@ impl Process {
 /// The runtime of this process; one made before a fork has lost its threads, so it is made anew
 /// in the child.
 pub fn handle() -> Result<Handle> {
+    of_this_process().map(|(handle, _)| handle)
+}
+
+fn of_this_process() -> Result<(Handle, u32)> {
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let pid = std::process::id();
     if let Some((owner, runtime)) = &*shared
         && *owner == pid
     {
-        return Ok(runtime.handle().clone());
+        return Ok((runtime.handle().clone(), pid));
     }
     let runtime = Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -60,7 +64,7 @@ pub fn handle() -> Result<Handle> {
         // Its threads belong to the parent; waiting for them would never end.
         std::mem::forget(dead);
     }
-    Ok(handle)
+    Ok((handle, pid))
 }
 
 /// Runs a call in the background. Aborting the task cancels the call and closes its connection.
@@ -77,13 +81,13 @@ pub fn spawn<T: Send + 'static>(
     Ok(handle()?.spawn(call))
 }
 
-/// The runtime, for a thread that may wait.
-fn for_waiting() -> Result<Handle> {
+/// The runtime and its process, for a thread that may wait.
+fn for_waiting() -> Result<(Handle, u32)> {
     if Handle::try_current().is_ok() {
         let text = "a blocking call inside of another, or on a thread of an asynchronous runtime";
         return Err(Error::new(ErrorKind::InvalidArgument, text));
     }
-    handle()
+    of_this_process()
 }
 
 /// Runs a call to its end on this thread. From a runtime's own threads, or within another such

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// Runs a future to its end on this thread.
-pub(crate) fn block_on<T>(runtime: &Handle, future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>((runtime, _): &(Handle, u32), future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 

@@ -19,8 +19,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Longest wait in one read: who has less time waits in `poll(2)`, which knows the time better.
-pub(super) const READ_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait in a read. Answers mostly come sooner; whoever waits for longer does so in `poll(2)`,
+/// which costs another call of the system and knows the time better.
+pub(super) const READ_WAIT: Duration = Duration::from_millis(40);
 /// All calls but the wait in a read return at once.
 const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 const RECV: RecvFlags = RecvFlags::DONTWAIT;
@@ -55,14 +56,16 @@ impl Socket {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something to read by reading it: one call of the system instead of two. May return
-    /// before something came.
-    pub(super) fn wait_reading(&self) -> io::Result<()> {
+    /// Waits for something to read by reading it: one call of the system instead of two. `false`
+    /// when nothing has come in time.
+    pub(super) fn wait_reading(&self) -> bool {
         let mut reads = self.reads();
         if !reads.can_wait {
-            self.stream.set_read_timeout(Some(READ_WAIT))?;
-            self.stream.set_nonblocking(false)?;
-            reads.can_wait = true;
+            let set = self.stream.set_read_timeout(Some(READ_WAIT));
+            reads.can_wait = set.and_then(|()| self.stream.set_nonblocking(false)).is_ok();
+        }
+        if !reads.can_wait {
+            return false;
         }
         let received = reads.early.fill(|room| {
             let received = receive(&self.stream, room, RecvFlags::empty());
@@ -71,10 +74,11 @@ impl Socket {
         match received {
             // There may be more; and the end is there for whoever asks next, too.
             Ok(EARLY_LEN | 0) => self.set_ready(PollFlags::IN),
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return false,
             Err(error) => reads.failed = Some(error.into()),
         }
-        Ok(())
+        true
     }
 
     /// Notes what `poll(2)` said. An error or the end is for whoever reads or writes to find.

@@ -72,15 +72,12 @@ impl Alarm {
         if self.state.swap(WAITING, Ordering::AcqRel) == RUNG {
             return;
         }
-        let mut limit = wishes.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        if !can_ring && wishes.to_read().is_some_and(|socket| socket.wait_reading()) {
+            return;
+        }
+        let mut limit = wishes.left();
         if can_ring && bell.is_none() {
             limit = Some(limit.map_or(BLIND_WAIT, |limit| limit.min(BLIND_WAIT)));
-        }
-        if let Some(socket) = wishes.to_read(limit)
-            && !can_ring
-            && socket.wait_reading().is_ok()
-        {
-            return;
         }
         // Whose stream was closed meanwhile is nothing to wait for.
         let wished = wishes.sockets.iter();
@@ -124,16 +121,16 @@ impl Wishes {
         self.may_read = false;
     }
 
+    /// Time until the deadline.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
     /// The socket from which a read may wait: nothing else is wished for, for long enough.
-    fn to_read(&self, limit: Option<Duration>) -> Option<Arc<Socket>> {
-        match &self.sockets[..] {
-            [(socket, PollFlags::IN)]
-                if self.may_read && limit.is_none_or(|limit| limit >= READ_WAIT) =>
-            {
-                socket.upgrade()
-            }
-            _ => None,
-        }
+    fn to_read(&self) -> Option<Arc<Socket>> {
+        let [(socket, PollFlags::IN)] = &self.sockets[..] else { return None };
+        let is_fine = self.may_read && self.left().is_none_or(|left| left >= READ_WAIT);
+        if is_fine { socket.upgrade() } else { None }
     }
 }
 
@@ -155,9 +152,8 @@ thread_local! {
 struct Turn(Arc<Alarm>);
 
 impl Turn {
-    fn begin() -> Self {
+    fn begin(process: u32) -> Self {
         THREAD.with_borrow_mut(|thread| {
-            let process = std::process::id();
             if thread.alarm.as_ref().is_none_or(|(owner, _)| *owner != process) {
                 thread.alarm = Some((process, Arc::default()));
             }
@@ -186,10 +182,14 @@ impl Drop for Turn {
     }
 }
 
-/// Runs a future to its end on this thread. What does not wait by itself uses the runtime.
-pub(crate) fn block_on<T>(runtime: &Handle, future: impl Future<Output = T>) -> T {
+/// Runs a future to its end on this thread of this process. What does not wait by itself uses the
+/// runtime.
+pub(crate) fn block_on<T>(
+    (runtime, process): &(Handle, u32),
+    future: impl Future<Output = T>,
+) -> T {
     let _inside = runtime.enter();
-    let turn = Turn::begin();
+    let turn = Turn::begin(*process);
     let waker = Waker::from(turn.0.clone());
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
@@ -260,19 +260,23 @@ mod tests {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
     }
 
+    fn here(runtime: &tokio::runtime::Runtime) -> (Handle, u32) {
+        (runtime.handle().clone(), std::process::id())
+    }
+
     #[test]
     fn a_call_waits_on_its_thread_and_a_task_does_not() {
         let runtime = runtime();
-        let here = || poll_fn(|context| Poll::Ready(is_here(context)));
+        let is_ours = || poll_fn(|context| Poll::Ready(is_here(context)));
         let of_others = || {
             let waker = Waker::noop();
             is_here(&Context::from_waker(waker))
         };
-        let (own, other, task) = block_on(runtime.handle(), async {
-            (here().await, of_others(), tokio::spawn(here()).await.unwrap())
+        let (own, other, task) = block_on(&here(&runtime), async {
+            (is_ours().await, of_others(), tokio::spawn(is_ours()).await.unwrap())
         });
         assert!(own && !other && !task);
-        assert!(!runtime.block_on(here()));
+        assert!(!runtime.block_on(is_ours()));
     }
 
     #[test]
@@ -282,7 +286,7 @@ mod tests {
             let (sender, receiver) = tokio::sync::oneshot::channel();
             std::thread::scope(|scope| {
                 scope.spawn(|| sender.send(7).unwrap());
-                assert_eq!(block_on(runtime.handle(), receiver).unwrap(), 7);
+                assert_eq!(block_on(&here(&runtime), receiver).unwrap(), 7);
             });
         }
     }
@@ -293,7 +297,7 @@ mod tests {
         let begin = Instant::now();
         let limit = Duration::from_millis(20);
         let first = begin + limit;
-        block_on(runtime.handle(), async {
+        block_on(&here(&runtime), async {
             // The earlier of two counts, whichever is wished for first.
             tokio::join!(
                 super::super::timer::sleep_until(first + limit),
