@@ -22,7 +22,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 /// The host of the tracker; the storages come after it.
 pub const TRACKER: u8 = 0;
-const TRACKER_PORT: u16 = 22122;
+/// The port of the tracker.
+pub const TRACKER_PORT: u16 = 22122;
 /// The port of the storages.
 pub const STORAGE_PORT: u16 = 23000;
 

@@ -9,7 +9,7 @@ use fdfs_core::protocol::Command;
 use fdfs_core::protocol::tracker::{FetchTargets, FileQuery};
 use fdfs_tests::daemons;
 use fdfs_tests::lan::{Lan, has_no_network};
-use fdfs_tests::members::{Members, PATIENCE, TRACKER, wait};
+use fdfs_tests::members::{Members, PATIENCE, TRACKER, TRACKER_PORT, wait};
 use fdfs_tests::trees::settle;
 use std::net::IpAddr;
 use std::path::Path;
@@ -18,7 +18,6 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const STORAGES: u8 = 2;
-const TRACKER_PORT: u16 = 22122;
 
 /// A tracker and storages with ids, which runs in a network that this thread has entered.
 struct Group {

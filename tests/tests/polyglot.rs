@@ -111,7 +111,7 @@ fn prove(language: &str) {
     document(language);
 }
 
-/// The documentation of the package, made from its own comments, has every name of the API.
+/// The documentation of the package is made from its own comments, and has the API.
 fn document(language: &str) {
     let docs = tempfile::tempdir().unwrap();
     let mut command = script(&format!("bindings/{language}/docs.sh"), docs.path());

@@ -1,5 +1,5 @@
 //! Waiting on the caller's own thread, for calls that block: a future is polled here, and while it
-//! is pending the thread waits in `poll(2)` for the very sockets the future waits for. A reply
+//! is pending the thread waits, in a read or in `poll(2)`, for the sockets it waits for. A reply
 //! then wakes the caller and no other thread; with the runtime's threads in between it would wake
 //! one of them first.
 //!
