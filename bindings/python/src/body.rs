@@ -192,7 +192,7 @@ impl AsyncRead for File {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let room = buffer.remaining().min(CHUNK_LEN);
-        let read = Python::attach(|py| {
+        let read = with_file(|py| {
             let read = self.0.bind(py).call_method1("read", (room,))?;
             if read.is_none() {
                 return Err(PyBlockingIOError::new_err("the source has no data yet"));
@@ -205,8 +205,14 @@ impl AsyncRead for File {
             };
             put(buffer, bytes.as_bytes(), room)
         });
-        Poll::Ready(read.map_err(io::Error::other))
+        Poll::Ready(read)
     }
+}
+
+/// Uses a file object, while there is an interpreter to do it.
+fn with_file<T>(work: impl FnOnce(Python<'_>) -> PyResult<T>) -> io::Result<T> {
+    let done = Python::try_attach(work).ok_or_else(|| io::Error::other("the interpreter ends"))?;
+    done.map_err(io::Error::other)
 }
 
 fn put(buffer: &mut ReadBuf<'_>, bytes: &[u8], room: usize) -> PyResult<()> {
@@ -227,7 +233,7 @@ impl AsyncWrite for Sink {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Python::attach(|py| {
+        let written = with_file(|py| {
             let written = self.0.call_method1(py, "write", (PyBytes::new(py, bytes),))?;
             // Some file-likes return nothing, which means that all was written.
             let written = match written.is_none(py) {
@@ -239,7 +245,7 @@ impl AsyncWrite for Sink {
                 false => Err(PyValueError::new_err("write of the sink returned too much")),
             }
         });
-        Poll::Ready(written.map_err(io::Error::other))
+        Poll::Ready(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

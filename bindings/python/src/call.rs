@@ -47,12 +47,13 @@ impl Raised {
 
     /// Whether a signal's handler wants the call to end.
     fn by_signal(&self) -> bool {
-        match Python::attach(|py| py.check_signals()) {
-            Ok(()) => false,
-            Err(error) => {
+        match Python::try_attach(|py| py.check_signals()) {
+            Some(Err(error)) => {
                 self.keep(error);
                 true
             }
+            // No handler runs any more when the interpreter ends, and to attach then crashes it.
+            Some(Ok(())) | None => false,
         }
     }
 }
@@ -103,7 +104,7 @@ impl<'py> Call<'py> {
         }
         let raised = self.raised.clone();
         Arc::new(move |bytes| {
-            if let Err(error) = Python::attach(|py| told.call1(py, (bytes,))) {
+            if let Some(Err(error)) = Python::try_attach(|py| told.call1(py, (bytes,))) {
                 raised.keep(error);
                 cancel.cancel();
             }
