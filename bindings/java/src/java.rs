@@ -186,7 +186,30 @@ fn optional<'l>(env: &mut Env<'l>, text: Option<&str>) -> JniResult<JString<'l>>
 
 /// The text of a string; nothing for null.
 pub(crate) fn text(env: &Env<'_>, string: &JString<'_>) -> JniResult<Option<String>> {
-    if string.is_null() { Ok(None) } else { string.try_to_string(env).map(Some) }
+    if string.is_null() { Ok(None) } else { whole_text(env, string).map(Some) }
+}
+
+/// The text of a string that is there, mostly without Java making a copy of its own for it first.
+fn whole_text(env: &Env<'_>, string: &JString<'_>) -> JniResult<String> {
+    let raw = env.get_raw();
+    // SAFETY: the environment is that of this thread and the string one of its references; neither
+    // function throws for a range that is all of the string.
+    let bytes = unsafe {
+        let functions = &**raw;
+        let chars = (functions.v1_1.GetStringLength)(raw, string.as_raw());
+        let len = (functions.v1_1.GetStringUTFLength)(raw, string.as_raw());
+        // A NUL follows.
+        let mut bytes = vec![0u8; usize::try_from(len).unwrap_or(0) + 1];
+        let to = bytes.as_mut_ptr().cast();
+        (functions.v1_2.GetStringUTFRegion)(raw, string.as_raw(), 0, chars, to);
+        bytes.pop();
+        bytes
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        // Java encodes NUL and what lies beyond U+FFFF in a way of its own, which is no UTF-8.
+        Err(_) => string.try_to_string(env),
+    }
 }
 
 /// The texts of an array of strings; none for null.
@@ -201,7 +224,7 @@ pub(crate) fn texts(
     (0..len)
         .map(|at| {
             let string = array.get_element(env, at)?;
-            let text = string.try_to_string(env);
+            let text = whole_text(env, &string);
             env.delete_local_ref(string);
             text
         })

@@ -11,16 +11,16 @@ use jni::sys::jlong;
 use jni::{Env, EnvUnowned, jni_mangle};
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-/// Those under way, by number.
-static RUNNING: Mutex<BTreeMap<jlong, AbortHandle>> = Mutex::new(BTreeMap::new());
+/// Those under way, by number; none for one whose task is just being started.
+static RUNNING: Mutex<BTreeMap<jlong, Option<AbortHandle>>> = Mutex::new(BTreeMap::new());
 
 /// Starts an operation: `prepare` reads its arguments on the caller's thread, and the core runs
 /// what it returns. Every failure is an answer.
@@ -32,23 +32,27 @@ pub(crate) fn start<'l, F>(
     F: Future<Output = Result<Answer>> + Send + 'static,
 {
     with_env(env, op, |env| {
-        let call = guarded(prepare(env)?);
+        let mut call = Guarded(Box::pin(prepare(env)?));
         // Not within another call, which keeps this thread from waiting for its sockets.
         if op < 0 && Handle::try_current().is_err() {
             return wait(env, call);
         }
-        let mut call = Box::pin(call);
-        if let Poll::Ready(outcome) = first_step(call.as_mut())? {
+        if let Poll::Ready(outcome) = first_step(&mut call)? {
             return outcome.map(Some);
         }
-        // Held while the task starts, so that it is listed before it can end.
-        let mut running = lock(&RUNNING);
-        let task = runtime::spawn(async move {
+        // Listed before it can end, and not locked while it starts, which takes a while.
+        lock(&RUNNING).insert(op, None);
+        let spawned = runtime::spawn(async move {
             let outcome = call.await;
             lock(&RUNNING).remove(&op);
             give(op, outcome);
-        })?;
-        running.insert(op, task.abort_handle());
+        });
+        let task = spawned.inspect_err(|_| drop(lock(&RUNNING).remove(&op)))?;
+        match lock(&RUNNING).get_mut(&op) {
+            Some(running) => *running = Some(task.abort_handle()),
+            // It has ended already, or it was cancelled.
+            None => task.abort(),
+        }
         Ok(None)
     });
 }
@@ -67,13 +71,13 @@ fn wait(env: &mut Env<'_>, call: impl Future<Output = Result<Answer>>) -> Result
 /// Goes as far as possible without waiting: the request is on its way before another thread has been
 /// woken up. Threads of the core are woken already, and a call that ended there at once could begin
 /// the next one inside of this one, without end.
-fn first_step<T>(call: Pin<&mut impl Future<Output = Result<T>>>) -> Result<Poll<Result<T>>> {
+fn first_step<T>(call: &mut (impl Future<Output = Result<T>> + Unpin)) -> Result<Poll<Result<T>>> {
     if Handle::try_current().is_ok() {
         return Ok(Poll::Pending);
     }
     let runtime = runtime::handle()?;
     let _inside = runtime.enter();
-    Ok(call.poll(&mut Context::from_waker(Waker::noop())))
+    Ok(Pin::new(call).poll(&mut Context::from_waker(Waker::noop())))
 }
 
 /// Does at once what needs no waiting.
@@ -128,14 +132,16 @@ fn give(op: jlong, outcome: Result<Answer>) {
     }
 }
 
-/// A panic inside of a call is that call's error.
-async fn guarded<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut call = pin!(call);
-    poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)))
+/// A call whose panics are its errors.
+struct Guarded<F>(Pin<Box<F>>);
+
+impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)))
             .unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
-    })
-    .await
+    }
 }
 
 fn panicked<T>(panic: Box<dyn Any + Send>) -> Result<T> {
@@ -147,7 +153,7 @@ fn panicked<T>(panic: Box<dyn Any + Send>) -> Result<T> {
 /// Ends an operation and closes its connection. One that has ended is left alone.
 #[jni_mangle("io.github.fdfs.Native")]
 pub fn cancel<'l>(_env: EnvUnowned<'l>, _class: JClass<'l>, op: jlong) {
-    let task = lock(&RUNNING).remove(&op);
+    let task = lock(&RUNNING).remove(&op).flatten();
     if let Some(task) = task {
         task.abort();
     }

@@ -300,7 +300,12 @@ impl Call<'_> {
             tracing::debug!(parent: &self.span, %error, "storage cannot be reached");
             if self.client.options.addresses_from_tracker
                 && self.client.learnt_addresses.get().is_none()
-                && self.client.learnt_addresses.get_or_try_init(|| self.learn()).await.is_ok()
+                && self
+                    .client
+                    .learnt_addresses
+                    .get_or_try_init(|| Box::pin(self.learn()))
+                    .await
+                    .is_ok()
             {
                 lent = self.client.lend(server, &self.limits).await;
             }

@@ -2,10 +2,10 @@
 //! that bindings start and collect later.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{block_on, process, sleep_until};
+use crate::net::{block_on, process, sleep_until, works_for};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -17,7 +17,15 @@ const THREADS: usize = 2;
 /// Time between looks at whether a waiting caller has been interrupted.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-static SHARED: Mutex<Option<(u32, Runtime)>> = Mutex::new(None);
+/// A runtime and the process that has its threads.
+type Owned = (u32, Runtime);
+
+/// The first one: all there is, unless this process was forked from one that had it.
+static FIRST: OnceLock<Owned> = OnceLock::new();
+
+/// The one of a process that was forked later. Not looked at on the way of every call: whoever held
+/// this when a process was forked holds it in the child for ever.
+static FORKED: Mutex<Option<Owned>> = Mutex::new(None);
 
 /// The process that made something: connections and threads do not survive a fork.
 #[derive(Debug, Clone, Copy)]
@@ -44,27 +52,34 @@ pub fn handle() -> Result<Handle> {
 }
 
 fn of_this_process() -> Result<(Handle, u32)> {
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    let pid = std::process::id();
-    if let Some((owner, runtime)) = &*shared
-        && *owner == pid
-    {
-        return Ok((runtime.handle().clone(), pid));
+    let process = process();
+    let is_ours = |(owner, _): &&Owned| *owner == process;
+    if let Some((_, runtime)) = FIRST.get().filter(is_ours) {
+        return Ok((runtime.handle().clone(), process));
+    }
+    let mut forked = FORKED.lock().unwrap_or_else(PoisonError::into_inner);
+    // Another thread may just have made it.
+    let there = FIRST.get().filter(is_ours).or(forked.as_ref().filter(is_ours));
+    if let Some((_, runtime)) = there {
+        return Ok((runtime.handle().clone(), process));
     }
     let runtime = Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("fdfs-client")
+        .on_thread_start(move || works_for(process))
         .enable_all()
         .build()
         .map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot start threads").with_source(error)
         })?;
     let handle = runtime.handle().clone();
-    if let Some((_, dead)) = shared.replace((pid, runtime)) {
+    if let Err(made) = FIRST.set((process, runtime))
+        && let Some((_, dead)) = forked.replace(made)
+    {
         // Its threads belong to the parent; waiting for them would never end.
         std::mem::forget(dead);
     }
-    Ok((handle, pid))
+    Ok((handle, process))
 }
 
 /// Runs a call in the background. Aborting the task cancels the call and closes its connection.

@@ -100,6 +100,12 @@ impl Conn {
         self.limits = limits;
     }
 
+    /// Hands it on to another call, with these bounds.
+    pub(super) fn lend(&mut self, limits: &Limits) {
+        self.reused = true;
+        self.limits = limits.clone();
+    }
+
     /// From now on, closing it also drops what it has sent and the server's side has not taken.
     /// Else the kernel goes on sending that, and after a cut of the line a change could arrive
     /// later than those that were made since on another connection.

@@ -22,4 +22,4 @@ pub use connect::ConnectOptions;
 pub use limits::{Cancel, Limits};
 pub use pool::{Pool, PoolOptions, PoolStats, Pooled, Refusal};
 pub(crate) use timer::sleep_until;
-pub(crate) use world::{block_on, process};
+pub(crate) use world::{block_on, process, works_for};

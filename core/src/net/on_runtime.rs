@@ -26,6 +26,9 @@ pub(crate) fn process() -> u32 {
     std::process::id()
 }
 
+/// A thread that a runtime has started.
+pub(crate) fn works_for(_: u32) {}
+
 /// A connection of a client.
 #[derive(Debug)]
 pub(crate) struct Stream(TcpStream, Early);

@@ -5,7 +5,6 @@ use super::connect::{ConnectOptions, peer_name};
 use super::limits::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Command;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -105,14 +104,12 @@ impl Drop for Server {
     }
 }
 
-/// In order, so that what is done to all of them is done alike in simulated runs.
-type Servers = BTreeMap<(String, u16), Arc<Server>>;
-
 /// A pool for any number of servers.
 #[derive(Debug)]
 pub struct Pool {
     options: PoolOptions,
-    servers: Mutex<Servers>,
+    /// In order of host and port.
+    servers: Mutex<Vec<Arc<Server>>>,
     closed: AtomicBool,
     /// Whether somebody closes connections that nobody uses.
     swept: AtomicBool,
@@ -156,7 +153,7 @@ impl Pool {
         })
     }
 
-    fn servers(&self) -> MutexGuard<'_, Servers> {
+    fn servers(&self) -> MutexGuard<'_, Vec<Arc<Server>>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -167,24 +164,32 @@ impl Pool {
             return Err(closed());
         }
         if servers.len() >= SERVERS_MAX {
-            servers.retain(|_, server| Arc::strong_count(server) > 1 || !server.idle().is_empty());
+            servers.retain(|server| Arc::strong_count(server) > 1 || !server.idle().is_empty());
         }
-        let server = servers.entry((host.to_owned(), port)).or_insert_with(|| {
-            Arc::new(Server {
-                host: host.to_owned(),
-                port,
-                permits: Arc::new(Semaphore::new(self.options.size)),
-                idle: Mutex::default(),
-                waiting: AtomicUsize::new(0),
-                created: AtomicU64::new(0),
-                closed_by_error: AtomicU64::new(0),
-                process: super::process(),
-            })
-        });
-        Ok(server.clone())
+        let place = |server: &Arc<Server>| (server.host.as_str(), server.port).cmp(&(host, port));
+        match servers.binary_search_by(place) {
+            Ok(at) => servers.get(at).cloned().ok_or_else(closed),
+            Err(at) => {
+                let server = Arc::new(Server {
+                    host: host.to_owned(),
+                    port,
+                    permits: Arc::new(Semaphore::new(self.options.size)),
+                    idle: Mutex::default(),
+                    waiting: AtomicUsize::new(0),
+                    created: AtomicU64::new(0),
+                    closed_by_error: AtomicU64::new(0),
+                    process: super::process(),
+                });
+                servers.insert(at, server.clone());
+                Ok(server)
+            }
+        }
     }
 
     /// Lends a connection, kept or new, for a call with these limits.
+    ///
+    /// What takes time and happens rarely is boxed: every call would have to carry the memory for
+    /// it otherwise.
     pub async fn get(
         self: &Arc<Self>,
         host: &str,
@@ -192,23 +197,47 @@ impl Pool {
         limits: &Limits,
     ) -> Result<Pooled, Refusal> {
         let server = self.server(host, port).map_err(Refusal::Pool)?;
-        let permit = {
-            let _waiting = Waiting::new(&server.waiting);
-            if server.permits.available_permits() == 0 {
-                tracing::debug!(server.address = host, "all connections are in use, waiting");
-            }
-            let own = Some(("pool wait", self.options.wait));
-            let acquiring = server.permits.clone().acquire_owned();
-            let acquired = limits.run("all connections are in use", own, acquiring).await;
-            let named = |error: Error| Refusal::Pool(error.with_peer(peer_name(host, port)));
-            acquired.map_err(named)?.map_err(|_| Refusal::Pool(closed()))?
+        let permit = match server.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => Box::pin(self.wait(&server, limits)).await.map_err(Refusal::Pool)?,
         };
         self.keep_swept();
-        let conn = match self.kept(&server, limits).await.map_err(Refusal::Pool)? {
+        let conn = match self.fresh(&server, limits) {
             Some(conn) => conn,
-            None => self.connect(&server, limits).await?,
+            None => Box::pin(self.tested_or_new(&server, limits)).await?,
         };
         Ok(Pooled { conn: Some(conn), server, pool: self.clone(), _permit: permit })
+    }
+
+    /// Waits until another call gives a connection back.
+    async fn wait(&self, server: &Server, limits: &Limits) -> Result<OwnedSemaphorePermit> {
+        let _waiting = Waiting::new(&server.waiting);
+        tracing::debug!(server.address = server.host, "all connections are in use, waiting");
+        let own = Some(("pool wait", self.options.wait));
+        let acquiring = server.permits.clone().acquire_owned();
+        let acquired = limits.run("all connections are in use", own, acquiring).await;
+        let named = |error: Error| error.with_peer(peer_name(&server.host, server.port));
+        acquired.map_err(named)?.map_err(|_| closed())
+    }
+
+    /// The connection used last, when that was so lately that it needs no test.
+    fn fresh(&self, server: &Server, limits: &Limits) -> Option<Conn> {
+        let mut idle = server.idle();
+        let age_max = self.options.test_after.min(self.options.idle_max);
+        let is_fresh = |conn: &mut Conn| conn.used_at.elapsed() <= age_max;
+        let mut conn = idle.pop_if(is_fresh)?;
+        drop(idle);
+        conn.is_quiet().then(|| {
+            conn.lend(limits);
+            conn
+        })
+    }
+
+    async fn tested_or_new(&self, server: &Server, limits: &Limits) -> Result<Conn, Refusal> {
+        match self.kept(server, limits).await.map_err(Refusal::Pool)? {
+            Some(conn) => Ok(conn),
+            None => self.connect(server, limits).await,
+        }
     }
 
     async fn connect(&self, server: &Server, limits: &Limits) -> Result<Conn, Refusal> {
@@ -231,8 +260,7 @@ impl Pool {
             if idle > self.options.idle_max || !conn.is_quiet() {
                 continue;
             }
-            conn.reused = true;
-            conn.set_limits(limits.clone());
+            conn.lend(limits);
             if idle <= self.options.test_after {
                 return Ok(Some(conn));
             }
@@ -249,7 +277,7 @@ impl Pool {
     pub fn stats(&self) -> Vec<PoolStats> {
         let mut stats: Vec<_> = self
             .servers()
-            .values()
+            .iter()
             .map(|server| {
                 let idle = server.idle().len();
                 let lent = self.options.size - server.permits.available_permits();
@@ -272,7 +300,7 @@ impl Pool {
     pub fn close(&self) {
         let servers = self.servers();
         self.closed.store(true, Ordering::SeqCst);
-        for server in servers.values() {
+        for server in servers.iter() {
             server.permits.close();
             let kept = std::mem::take(&mut *server.idle());
             server.close(kept);
@@ -286,7 +314,7 @@ impl Pool {
 
     /// Sees to it that connections which nobody uses are closed in time, as long as there are any.
     fn keep_swept(self: &Arc<Self>) {
-        if !self.swept.swap(true, Ordering::SeqCst) {
+        if !self.swept.load(Ordering::Relaxed) && !self.swept.swap(true, Ordering::SeqCst) {
             let sweeping = Sweeping(Arc::downgrade(self));
             tokio::spawn(sweeping.until_empty(self.options.idle_max));
         }
@@ -295,7 +323,7 @@ impl Pool {
     /// Closes what has been idle for too long; whether anything is left to look after.
     fn sweep(&self) -> bool {
         let idle_max = self.options.idle_max;
-        let servers: Vec<_> = self.servers().values().cloned().collect();
+        let servers = self.servers().clone();
         let mut left = false;
         for server in servers {
             let mut idle = server.idle();
@@ -338,7 +366,7 @@ impl Pooled {
     pub async fn renew(&mut self, limits: &Limits) -> Result<()> {
         self.server.closed_by_error.fetch_add(1, Ordering::Relaxed);
         self.conn = None;
-        let conn = self.pool.connect(&self.server, limits).await?;
+        let conn = Box::pin(self.pool.connect(&self.server, limits)).await?;
         self.conn = Some(conn);
         Ok(())
     }

@@ -141,6 +141,8 @@ struct Thread {
     alarm: Option<(u32, Arc<Alarm>)>,
     /// Whether a call is under way.
     is_busy: bool,
+    /// The process, on a thread of a runtime: a forked child has only the thread that forked it.
+    works_for: Option<u32>,
     wishes: Wishes,
 }
 
@@ -202,13 +204,19 @@ pub(crate) fn block_on<T>(
     }
 }
 
-/// The process that runs; asked for once in a call.
+/// The process that runs; asked for once in a call, and not on threads that know it.
 pub(crate) fn process() -> u32 {
     let known = THREAD.try_with(|thread| {
         let thread = thread.borrow();
-        thread.alarm.as_ref().filter(|_| thread.is_busy).map(|(process, _)| *process)
+        let of_call = || thread.alarm.as_ref().filter(|_| thread.is_busy);
+        thread.works_for.or_else(|| of_call().map(|(process, _)| *process))
     });
     known.ok().flatten().unwrap_or_else(std::process::id)
+}
+
+/// This thread is one that a runtime of this process has started.
+pub(crate) fn works_for(process: u32) {
+    THREAD.with_borrow_mut(|thread| thread.works_for = Some(process));
 }
 
 /// Does something with the wishes of this thread's call; `None` when this is not polled by such a

@@ -9,11 +9,11 @@ pub use super::sim::{TcpListener, TcpSocket, TcpStream, chance, lookup_host};
 pub use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 #[cfg(any(not(target_os = "linux"), feature = "sim"))]
-pub(crate) use super::on_runtime::{Stream, block_on, deadline, process};
+pub(crate) use super::on_runtime::{Stream, block_on, deadline, process, works_for};
 #[cfg(all(target_os = "linux", not(feature = "sim")))]
 pub(crate) use super::socket::Stream;
 #[cfg(all(target_os = "linux", not(feature = "sim")))]
-pub(crate) use super::waiting::{block_on, deadline, process};
+pub(crate) use super::waiting::{block_on, deadline, process, works_for};
 
 /// A number to choose by, for choices that need not be hard to guess.
 #[cfg(not(feature = "sim"))]
