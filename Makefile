@@ -42,11 +42,11 @@ polyglot: export FDFS_PROFILE ?= dev
 polyglot:
 	cargo test --test polyglot -- --ignored --nocapture --test-threads=1
 
-# What a release consists of, for TARGETS (this machine's), into target/packages; each is then used in a
+# What a release consists of, for TARGETS (this machine's), into target/dist; each is then used in a
 # fresh environment. docs/packages.md says what has been tried.
 packages:
-	bindings/packages.sh target/packages
-	tests/packages.sh target/packages
+	bindings/packages.sh target/dist
+	tests/packages.sh target/dist
 
 # Documentation of every language from its own comments, into target/docs.
 docs:
