@@ -12,7 +12,7 @@ use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::cluster::{ChangeList, Join, Joined, SyncDelete, SyncFile, SyncNames};
 use fdfs_core::protocol::cluster::{SyncRange, SyncSource};
 use fdfs_core::protocol::frame::{HEADER_LEN, Header};
-use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, Introduced};
 use fdfs_core::protocol::stats::StorageStats;
 use fdfs_core::protocol::storage::FileRef;
 use fdfs_core::protocol::{Command, Status, StorageId};
@@ -57,6 +57,7 @@ pub type Rule = dyn Fn(&Seen) -> Option<Reply> + Send + Sync;
 pub struct FakePeer {
     seen: Arc<Mutex<Vec<Seen>>>,
     ahead_most: Arc<AtomicUsize>,
+    boot: Arc<Mutex<BootId>>,
     _tasks: JoinSet<()>,
 }
 
@@ -88,17 +89,24 @@ impl FakePeer {
         });
         let seen = Arc::new(Mutex::new(Vec::new()));
         let ahead_most = Arc::new(AtomicUsize::new(0));
-        let (for_conns, most) = (seen.clone(), ahead_most.clone());
+        let boot: Arc<Mutex<BootId>> = Arc::default();
+        let (for_conns, most, told_boot) = (seen.clone(), ahead_most.clone(), boot.clone());
         tasks.spawn(async move {
             let mut conns = JoinSet::new();
             for number in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                let conn = PeerConn { number, ahead_max, introduced: false };
+                let boot = told_boot.clone();
+                let conn = PeerConn { number, ahead_max, boot, introduced: false };
                 let (seen, rule, most) = (for_conns.clone(), rule.clone(), most.clone());
                 conns.spawn(serve(stream, conn, seen, rule, most));
             }
         });
-        Self { seen, ahead_most, _tasks: tasks }
+        Self { seen, ahead_most, boot, _tasks: tasks }
+    }
+
+    /// From now on it says that its machine was started with this id.
+    pub fn set_boot(&self, boot: &str) {
+        *self.boot.lock().unwrap() = boot.try_into().unwrap();
     }
 
     /// The most requests that came together.
@@ -152,6 +160,7 @@ async fn introduce(group: &Group, ip: Ipv4Addr) -> Conn {
 struct PeerConn {
     number: usize,
     ahead_max: u8,
+    boot: Arc<Mutex<BootId>>,
     introduced: bool,
 }
 
@@ -167,7 +176,8 @@ impl PeerConn {
         if header.command == Command::REPORT_SERVER_ID {
             self.introduced = true;
             let takes_ahead = self.ahead_max > 1 && header.status.0 == ASKS_AHEAD;
-            let told = takes_ahead.then_some(Introduced { ahead_max: self.ahead_max });
+            let (ahead_max, boot) = (self.ahead_max, *self.boot.lock().unwrap());
+            let told = takes_ahead.then_some(Introduced { ahead_max, boot });
             return (Status::OK, told.encode().to_vec());
         }
         if header.command == Command::ACTIVE_TEST {

@@ -3,7 +3,7 @@
 
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncRange};
 use fdfs_core::protocol::frame::Header;
-use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, Introduced};
 use fdfs_core::protocol::{Command, Status, StorageId};
 use fdfs_core::wire::Wire;
 use fdfs_tests::engine::EngineLab;
@@ -62,6 +62,8 @@ fn requests_that_come_together_are_done_and_answered_in_their_order() {
     let [log, ..] = names(&lab, &mut raw, Command::UPLOAD_APPENDER_FILE, b"one");
     let before = lab.binlog().len();
     let id: StorageId = "10.0.0.1".try_into().unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let boot: BootId = boot.trim_end().try_into().unwrap();
     let asked = packet(Command::REPORT_SERVER_ID, ASKS_AHEAD, &id, &[]);
     let not_asked = packet(Command::REPORT_SERVER_ID, 0, &id, &[]);
     let kept = packet(
@@ -74,7 +76,7 @@ fn requests_that_come_together_are_done_and_answered_in_their_order() {
         &[],
     );
     let requests = [
-        (asked, Answer::Reply(Status::OK, Introduced { ahead_max: 64 }.encode().to_vec())),
+        (asked, Answer::Reply(Status::OK, Introduced { ahead_max: 64, boot }.encode().to_vec())),
         (create(&a, &content), OK),
         (create(&log, b"one"), OK),
         (append(&log, 3, b"two"), OK),

@@ -4,6 +4,7 @@
 use fdfs_core::client::{ServerAddress, UploadOptions};
 use fdfs_core::protocol::replication::SenderState;
 use fdfs_core::protocol::{Command, Status, StorageStatus};
+use fdfs_servers::storage::RunningStorage;
 use fdfs_servers::storage::config::StorageConfig;
 use fdfs_tests::moving::{Group, PATIENCE, wait_until};
 use fdfs_tests::peer::{FakePeer, Rule, Seen, ok};
@@ -229,5 +230,52 @@ async fn a_file_that_grew_and_got_its_final_name_while_a_member_was_away_is_whol
     })
     .await;
     second.shutdown().await.unwrap();
+    first.shutdown().await.unwrap();
+}
+
+/// Its disk need not have what it was sent shortly before: a peer says when it was sent something, not
+/// when that is safe.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_machine_was_restarted_is_sent_again_what_it_may_have_lost() {
+    let group = Group::new();
+    prepare(&group, 3, |_| "").await;
+    let fails = Arc::new(AtomicBool::new(false));
+    let for_rule = fails.clone();
+    let rule: Arc<Rule> = Arc::new(move |_: &Seen| match for_rule.load(Ordering::Relaxed) {
+        true => Some((Status::EIO, Vec::new())),
+        false => ok(),
+    });
+    let peer = FakePeer::join_taking(&group, 9, 8, rule).await;
+    peer.set_boot("one");
+    let start = async || {
+        let storage = group.storage(1, "s1", with_threads(1)).await;
+        tokio::time::timeout(PATIENCE, storage.wait_active()).await.unwrap();
+        storage
+    };
+    let store = |storage: &RunningStorage| {
+        upload(&mut Raw::connect(storage.addr()), Command::UPLOAD_FILE, b"more", "bin");
+    };
+    let first = start().await;
+    wait_times(&peer, &times(0..3)).await;
+    // A connection that was lost, and even a sender that was restarted, are no reason.
+    first.shutdown().await.unwrap();
+    let first = start().await;
+    store(&first);
+    wait_until("the fourth is sent", || peer.seen().len() == 4).await;
+    // A restart of the machine is one.
+    fails.store(true, Ordering::Relaxed);
+    store(&first);
+    wait_until("the fifth is refused", || peer.seen().len() > 4).await;
+    peer.set_boot("two");
+    fails.store(false, Ordering::Relaxed);
+    let is_again = || peer.times().iter().filter(|time| times(0..3).contains(time)).count() == 6;
+    wait_until("the first three are sent again", is_again).await;
+    let before = peer.seen().len();
+    first.shutdown().await.unwrap();
+    let first = start().await;
+    store(&first);
+    wait_until("the sixth is sent", || peer.seen().len() > before).await;
+    let after = peer.times().split_off(before);
+    assert!(after.iter().all(|time| !times(0..3).contains(time)), "once is enough: {after:?}");
     first.shutdown().await.unwrap();
 }

@@ -104,3 +104,33 @@ fn what_a_compressed_file_tells_is_not_recorded_again() {
     assert_eq!(lines, [format!("C {}", unrecorded.path())]);
     assert_eq!(records(dir.path()), [format!("C {}", recorded.path())], "unpacked to be read");
 }
+
+/// A deletion is recorded, then made, and members are told. The disk may get only the record.
+#[test]
+fn a_deleted_file_that_a_power_failure_has_brought_back_is_deleted_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (cluster, client) = runtime.block_on(start(dir.path()));
+    let upload = || client.upload(b"content", UploadOptions::ext("txt"));
+    let (kept, deleted) =
+        runtime.block_on(async { (upload().await.unwrap(), upload().await.unwrap()) });
+    let data = dir.path().join("storage1/data");
+    let file = |path: &str| data.join(path.strip_prefix("M00/").unwrap());
+    runtime.block_on(client.delete(&deleted, true)).unwrap();
+    crash(cluster, dir.path(), 0);
+    std::fs::write(file(deleted.path()), b"content").unwrap();
+    let mut expected = vec![format!("C {}", kept.path()), format!("C {}", deleted.path())];
+    expected.push(format!("D {}", deleted.path()));
+    assert_eq!(records(dir.path()), expected);
+    std::fs::write(data.join(".fdfs_running"), "another start of the machine").unwrap();
+    let (cluster, _) = runtime.block_on(start(dir.path()));
+    let began = Instant::now();
+    while file(deleted.path()).exists() {
+        assert!(began.elapsed() < PATIENCE, "{:?}", records(dir.path()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    runtime.block_on(cluster.shutdown()).unwrap();
+    expected.push(format!("D {}", deleted.path()));
+    assert_eq!(records(dir.path()), expected);
+    assert!(file(kept.path()).exists());
+}

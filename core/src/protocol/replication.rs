@@ -1,11 +1,14 @@
 //! What storages of this project say to each other beyond the original's words: how many requests
-//! they take at a time, and how far a storage has brought its peers. That is a command of its own:
+//! they take at a time, when their machine was started, and how far a storage has brought its peers. That is a command of its own:
 //! the original answers it with status 22 and closes the connection, as it does with every number
 //! it does not know.
 
 use super::{IpField, StorageId, StorageStatus};
 use crate::wire::FixedStr;
 use std::fmt;
+
+/// A boot id as the kernel writes it.
+pub type BootId = FixedStr<36>;
 
 /// Bytes of an error's text that are told.
 pub const ERROR_LEN: usize = 200;
@@ -19,6 +22,9 @@ message! {
     pub struct Introduced {
         /// So many requests.
         pub ahead_max: u8,
+        /// Another text each time the storage's machine starts; empty when it is not known. What
+        /// was sent shortly before that may be gone from its disk.
+        pub boot: BootId,
     }
 
     /// What a storage has sent to its peers, and what it has received from them.

@@ -89,7 +89,7 @@ impl RunningStorage {
         flag.save(&base_path)?;
         let engine = Arc::new(Engine::open(&config, identity, params, ids, world)?);
         stay_within(engine.binlog.dir(), *engine.binlog.written().borrow())?;
-        let (mark, suspects) = RunningMark::set(&base_path)?;
+        let (mark, suspects) = RunningMark::set(&base_path, &engine.boot.to_string())?;
         let mut trackers = Vec::new();
         for tracker in &config.trackers {
             trackers.push(by_address(tracker).await);

@@ -17,6 +17,7 @@ use super::world::World;
 use crate::state_file::{read_optional, safe_write};
 use fdfs_core::config::{ClusterParams, StorageIds};
 use fdfs_core::file_id::{LogicName, Source};
+use fdfs_core::protocol::replication::BootId;
 use fdfs_core::protocol::{Group, Name, Status, StorageId};
 use std::io;
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ pub struct Engine {
     pub disk: Arc<dyn Disk>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Another text each time the machine starts.
+    pub(super) boot: BootId,
     stat_file: PathBuf,
     /// The statistics' change counter as last saved. Held while they are saved: two savers would
     /// share one temporary file.
@@ -79,7 +82,7 @@ impl Engine {
         ids: StorageIds,
         world: World,
     ) -> io::Result<Self> {
-        let World { disk, clock, seed, spare } = world;
+        let World { disk, clock, seed, boot, spare } = world;
         let data = config.framework.base_path.join("data");
         std::fs::create_dir_all(&data)?;
         let keys = &config.keys;
@@ -114,6 +117,7 @@ impl Engine {
             locks: Arc::default(),
             disk: SyncEvery::wrap(disk, keys.fsync_after_written_bytes),
             clock,
+            boot,
             stat_file,
             saved_changes: Mutex::new(0),
         })

@@ -17,8 +17,6 @@ use std::path::{Path, PathBuf};
 const READ_LEN_MAX: u64 = 256 * 1024;
 /// Seconds that the kernel may keep what was written from the disk, with a margin.
 const WRITE_BACK_SECS: i64 = 90;
-/// Another one each time the machine starts.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Directory below `data` for damaged files.
 const QUARANTINE: &str = ".quarantine";
 
@@ -54,7 +52,7 @@ pub(super) struct RunningMark(PathBuf);
 
 impl RunningMark {
     /// Sets the mark, before anything is served; tells what to check when an earlier run left it.
-    pub(super) fn set(base_path: &Path) -> io::Result<(Self, Option<Suspects>)> {
+    pub(super) fn set(base_path: &Path, boot: &str) -> io::Result<(Self, Option<Suspects>)> {
         let mark = base_path.join("data/.fdfs_running");
         // Statistics are saved within a minute of every upload, so files older than the last save
         // were finished long before the process died, and had the time to get to the disk.
@@ -63,9 +61,8 @@ impl RunningMark {
             Ok(left) => Some(saved.unwrap_or(left).mtime() - WRITE_BACK_SECS),
             Err(_) => None,
         };
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
         let last_boot = fs::read_to_string(&mark).unwrap_or_default();
-        let same_boot = !boot.is_empty() && last_boot == boot;
+        let same_boot = !boot.is_empty() && last_boot.trim_end() == boot;
         fs::write(&mark, boot)?;
         let until = modified(&fs::metadata(&mark)?);
         Ok((Self(mark), from.map(|from| Suspects { from, until, same_boot })))
@@ -157,14 +154,14 @@ mod tests {
             fs::write(data.join(name), name).unwrap();
             fs::metadata(data.join(name)).unwrap()
         };
-        let (mark, suspects) = RunningMark::set(dir.path()).unwrap();
+        let (mark, suspects) = RunningMark::set(dir.path(), "this").unwrap();
         assert!(suspects.is_none(), "nothing ran before");
         mark.clear().unwrap();
-        assert!(RunningMark::set(dir.path()).unwrap().1.is_none(), "it ended cleanly");
+        assert!(RunningMark::set(dir.path(), "this").unwrap().1.is_none(), "it ended cleanly");
         let left = write("left by the run before");
         // Longer than the file system's clock takes for a step.
         std::thread::sleep(std::time::Duration::from_millis(20));
-        let (_, suspects) = RunningMark::set(dir.path()).unwrap();
+        let (_, suspects) = RunningMark::set(dir.path(), "this").unwrap();
         let suspects = suspects.unwrap();
         assert!(suspects.include(&left));
         assert!(!suspects.include(&write("being written by this run")));

@@ -3,10 +3,13 @@
 //! A change is made, recorded, acknowledged. A process killed between the first two leaves a change
 //! that nobody was told of and that no peer would ever get: members would differ for good. So what
 //! changed around the time of the last record is compared with the last records, and those that are
-//! missing are added. Deletions need no such care: they are recorded before they are made.
+//! missing are added. Deletions need no such care: they are recorded before they are made. But after
+//! a loss of power a deleted file may be back, which the peers do not have any more: it is deleted
+//! once more.
 
 use super::binlog::{Operation, Position, Record};
 use super::engine::Engine;
+use super::ops::delete;
 use super::orphans::{Suspects, directories, modified};
 use super::sync::METADATA_SUFFIX;
 use super::sync::reader::{BinlogReader, Next};
@@ -16,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Seconds that a change may take from its beginning to its record.
 const CHANGE_SECS: i64 = 30;
@@ -35,11 +38,11 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
     search.find_unknown(&tail)?;
     // After a loss of power nobody knows what is in a file that was being changed: better that the
     // peers keep what they have.
-    if suspects.same_boot {
-        for (name, by_client) in &tail.names {
-            if *by_client {
-                search.look_again(name)?;
-            }
+    for (name, known) in &tail.names {
+        match suspects.same_boot {
+            true if known.by_client => search.look_again(name)?,
+            false if known.deleted >= Some(suspects.from) => search.delete_again(name)?,
+            _ => {}
         }
     }
     if search.added > 0 {
@@ -50,9 +53,17 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
 
 /// The last records.
 struct Tail {
-    /// All names in them; whether one of the records is of a client here.
-    names: BTreeMap<Name, bool>,
+    names: BTreeMap<Name, Known>,
     last_time: i64,
+}
+
+/// What the last records say of a name.
+#[derive(Default)]
+struct Known {
+    /// One of them is of a client here.
+    by_client: bool,
+    /// When a client here deleted the file, if that is the last of them.
+    deleted: Option<i64>,
 }
 
 impl Tail {
@@ -70,7 +81,10 @@ impl Tail {
                 Next::Damaged(_) => {}
                 Next::Packed => engine.binlog.unpack(reader.position().index)?,
                 Next::Entry(entry) => {
-                    *tail.names.entry(entry.name).or_default() |= !entry.replica;
+                    let known = tail.names.entry(entry.name).or_default();
+                    known.by_client |= !entry.replica;
+                    let is_deleted = !entry.replica && entry.operation == Operation::Delete;
+                    known.deleted = is_deleted.then_some(entry.time);
                     tail.last_time = tail.last_time.max(entry.time);
                 }
             }
@@ -142,6 +156,21 @@ impl Search<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Deletes a file that is there although its deletion was recorded.
+    fn delete_again(&mut self, name: &Name) -> io::Result<()> {
+        // Who changes it now deals with it.
+        let Some(_guard) = self.engine.locks.try_lock(*name) else { return Ok(()) };
+        let is_there = |path: PathBuf| path.symlink_metadata().is_ok();
+        if !self.engine.file(name).is_ok_and(is_there) {
+            return Ok(());
+        }
+        self.record(Operation::Delete, name)?;
+        if let Err(status) = delete::remove(self.engine, name, false) {
+            tracing::error!(%status, %name, "cannot delete once more what came back");
+        }
+        Ok(())
     }
 
     /// Whether the last run may have changed it without recording it.

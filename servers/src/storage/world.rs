@@ -3,8 +3,12 @@
 use super::clock::{Clock, SystemClock};
 use super::disk::{Disk, RealDisk};
 use super::spare::Spare;
+use fdfs_core::protocol::replication::BootId;
 use std::io;
 use std::sync::Arc;
+
+/// Where the kernel tells it.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The world of one storage.
 #[derive(Debug, Clone)]
@@ -15,6 +19,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// What the random parts of names begin with.
     pub seed: u64,
+    /// Another text each time the machine starts; empty when it is not known.
+    pub boot: BootId,
     /// A worker to spare for when a disk hangs.
     pub spare: Option<Arc<Spare>>,
 }
@@ -25,6 +31,8 @@ impl World {
         let mut seed = [0; 8];
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
         let (disk, clock) = (Arc::new(RealDisk), Arc::new(SystemClock));
-        Ok(Self { disk, clock, seed: u64::from_le_bytes(seed), spare })
+        let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let boot = BootId::new(boot.trim_end().as_bytes()).unwrap_or(BootId::EMPTY);
+        Ok(Self { disk, clock, seed: u64::from_le_bytes(seed), boot, spare })
     }
 }

@@ -1,8 +1,11 @@
 //! The hosts of a simulated cluster: starting them, stopping them, looking at their files.
 
 use super::disk::SimDisk;
+use super::model::Model;
+use super::unsynced::Unsynced;
 use fdfs_core::config::Ini;
 use fdfs_core::net::sim::{Chance, Network, Power, spawn_on};
+use fdfs_core::protocol::replication::BootId;
 use fdfs_servers::storage::clock::Clock;
 use fdfs_servers::storage::config::StorageConfig;
 use fdfs_servers::storage::{RunningStorage, World};
@@ -11,7 +14,7 @@ use fdfs_servers::tracker::config::TrackerConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -56,6 +59,10 @@ pub struct Host {
     pub dir: PathBuf,
     /// Its disk in this life.
     pub disk: SimDisk,
+    /// What is not on that disk yet.
+    unsynced: Arc<Mutex<Unsynced>>,
+    /// How often its power has failed.
+    failures: u32,
     life: Option<Life>,
 }
 
@@ -86,6 +93,7 @@ pub struct Cluster {
     /// The hosts: trackers first.
     pub hosts: Vec<Host>,
     trackers: String,
+    model: Arc<Mutex<Model>>,
     died: mpsc::UnboundedSender<usize>,
 }
 
@@ -95,6 +103,7 @@ impl Cluster {
         network: &Arc<Network>,
         shape: Shape,
         dir: &Path,
+        model: &Arc<Mutex<Model>>,
     ) -> (Self, mpsc::UnboundedReceiver<usize>) {
         let (died, deaths) = mpsc::unbounded_channel();
         let trackers = (1..=shape.trackers).map(|at| (Role::Tracker, Ipv4Addr::new(10, 0, 0, at)));
@@ -105,16 +114,22 @@ impl Cluster {
         for at in 1..=shape.trackers {
             lines.push_str(&format!("tracker_server=10.0.0.{at}:{TRACKER_PORT}\n"));
         }
-        let host = |(role, ip): (Role, Ipv4Addr)| Host {
-            ip: ip.into(),
-            role,
-            dir: dir.join(ip.to_string()),
-            disk: SimDisk::new(HostClock(network.clone(), ip.into()), || ()),
-            life: None,
+        let host = |(role, ip): (Role, Ipv4Addr)| {
+            let (clock, unsynced) = (HostClock(network.clone(), ip.into()), Arc::default());
+            Host {
+                ip: ip.into(),
+                role,
+                dir: dir.join(ip.to_string()),
+                disk: SimDisk::new(clock, Arc::clone(&unsynced), || ()),
+                unsynced,
+                failures: 0,
+                life: None,
+            }
         };
         let hosts = trackers.chain(storages).map(host).collect();
         let (network, chance) = (network.clone(), network.chance());
-        (Self { network, chance, hosts, trackers: lines, died }, deaths)
+        let model = model.clone();
+        (Self { network, chance, hosts, trackers: lines, model, died }, deaths)
     }
 
     /// Starts a host that does not run.
@@ -125,7 +140,8 @@ impl Cluster {
         let (ip, role, dir) = (host.ip, host.role, host.dir.clone());
         let for_disk = network.clone();
         let clock = HostClock(network.clone(), ip);
-        let disk = SimDisk::new(clock.clone(), move || {
+        let boot = BootId::new(format!("{ip} {}", host.failures).as_bytes()).unwrap_or_default();
+        let disk = SimDisk::new(clock.clone(), host.unsynced.clone(), move || {
             for_disk.stop(ip, Power::Killed);
             // Nobody waits for it once the run is over.
             let _ = died.send(at);
@@ -139,7 +155,7 @@ impl Cluster {
                 Role::Tracker => run_tracker(&network, ip, &dir, ended).await,
                 Role::Storage(group) => {
                     let (disk, clock) = (Arc::new(disk), Arc::new(clock));
-                    let world = World { disk, clock, seed, spare: None };
+                    let world = World { disk, clock, seed, boot, spare: None };
                     run_storage(&network, ip, (&dir, group, &trackers), world, ended).await;
                 }
             }
@@ -158,6 +174,22 @@ impl Cluster {
         life.task.abort();
         // Tasks of tasks end one after the other.
         sleep(Duration::from_millis(2)).await;
+        if power == Power::Off {
+            self.lose_unsynced(at);
+        }
+    }
+
+    /// Takes what a host without power had not written to its disk.
+    fn lose_unsynced(&mut self, at: usize) {
+        let Some(host) = self.hosts.get_mut(at) else { return };
+        host.failures += 1;
+        let mut unsynced = host.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = unsynced.lose(&mut self.chance).unwrap_or_else(|error| panic!("{error}"));
+        for path in lost {
+            let name = path.strip_prefix(&host.dir).unwrap_or(&path).display();
+            self.network.note(format_args!("lost on {}: {name}", host.ip));
+        }
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).lost_power(host.ip);
     }
 
     /// Ends a host's server in order.

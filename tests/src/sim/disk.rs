@@ -2,14 +2,15 @@
 //! host that died in the middle of a call.
 
 use super::cluster::HostClock;
+use super::unsynced::Unsynced;
 use fdfs_core::net::sim::EPOCH;
 use fdfs_servers::storage::clock::Clock as _;
 use fdfs_servers::storage::disk::{Disk, DiskFile, RealDisk, Stat};
 use std::fmt;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What every simulated disk says of its space, in MiB.
 const TOTAL_MB: i64 = 10_000;
@@ -34,6 +35,7 @@ struct Fate {
     dies_in: AtomicI64,
     died: Died,
     clock: HostClock,
+    unsynced: Arc<Mutex<Unsynced>>,
 }
 
 /// The disk of one life of a host.
@@ -55,7 +57,11 @@ enum Turn {
 
 impl SimDisk {
     /// A disk without fault; `died` is called when the host dies in a call.
-    pub fn new(clock: HostClock, died: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn new(
+        clock: HostClock,
+        unsynced: Arc<Mutex<Unsynced>>,
+        died: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Fate {
             dead: AtomicBool::new(false),
             full: AtomicBool::new(false),
@@ -64,6 +70,7 @@ impl SimDisk {
             dies_in: AtomicI64::new(i64::MAX),
             died: Box::new(died),
             clock,
+            unsynced,
         }))
     }
 
@@ -125,6 +132,12 @@ impl SimDisk {
         }
     }
 
+    /// What is about to be done to these names gets to the disk later.
+    fn touch(&self, paths: &[&Path]) {
+        let mut unsynced = self.0.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.iter().for_each(|path| unsynced.touch(path));
+    }
+
     /// Files that nobody gave a time have one of the host that plays; here all have one of the run,
     /// if not exactly.
     fn in_time(&self, stat: Stat) -> Stat {
@@ -140,33 +153,50 @@ impl SimDisk {
         }
     }
 
-    fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(SimFile { file, disk: self.clone(), reserved: AtomicU64::new(0) })
+    fn file(&self, path: &Path, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        let (path, disk) = (path.to_owned(), self.clone());
+        Box::new(SimFile { path, file, disk, reserved: AtomicU64::new(0) })
     }
 }
 
 impl Disk for SimDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.whole(|| RealDisk.create_new(path)).map(|file| self.file(file))
+        let create = || {
+            self.touch(&[path]);
+            RealDisk.create_new(path)
+        };
+        self.whole(create).map(|file| self.file(path, file))
     }
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.whole(|| RealDisk.open_read(path)).map(|file| self.file(file))
+        self.whole(|| RealDisk.open_read(path)).map(|file| self.file(path, file))
     }
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.whole(|| RealDisk.open_write(path)).map(|file| self.file(file))
+        self.whole(|| RealDisk.open_write(path)).map(|file| self.file(path, file))
     }
     fn publish(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.whole(|| RealDisk.publish(from, to))
+        self.whole(|| {
+            self.touch(&[from, to]);
+            RealDisk.publish(from, to)
+        })
     }
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.whole(|| RealDisk.replace(from, to))
+        self.whole(|| {
+            self.touch(&[from, to]);
+            RealDisk.replace(from, to)
+        })
     }
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
         self.needs_room()?;
-        self.whole(|| RealDisk.symlink(target, link))
+        self.whole(|| {
+            self.touch(&[link]);
+            RealDisk.symlink(target, link)
+        })
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.whole(|| RealDisk.remove(path))
+        self.whole(|| {
+            self.touch(&[path]);
+            RealDisk.remove(path)
+        })
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         self.whole(|| RealDisk.stat(path)).map(|stat| self.in_time(stat))
@@ -181,6 +211,7 @@ impl Disk for SimDisk {
 
 #[derive(Debug)]
 struct SimFile {
+    path: PathBuf,
     file: Box<dyn DiskFile>,
     disk: SimDisk,
     /// Where the space set aside for it ends.
@@ -197,6 +228,7 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.touch(&[&self.path]);
         if let Turn::Dies = self.disk.turn()? {
             self.first_half(bytes, offset);
             return Err(io::Error::from_raw_os_error(EIO));
@@ -215,6 +247,7 @@ impl DiskFile for SimFile {
         self.disk.whole(|| self.file.stat()).map(|stat| self.disk.in_time(stat))
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.touch(&[&self.path]);
         self.disk.whole(|| self.file.set_len(len))?;
         self.reserved.fetch_min(len, Ordering::SeqCst);
         Ok(())
@@ -223,8 +256,12 @@ impl DiskFile for SimFile {
         self.disk.whole(|| self.file.set_modified(unix_secs))
     }
     fn sync(&self) -> io::Result<()> {
-        // There is no power failure after which it would matter.
-        let synced = self.disk.whole(|| Ok(()));
+        let sync = || {
+            let unsynced = &self.disk.0.unsynced;
+            unsynced.lock().unwrap_or_else(PoisonError::into_inner).sync(&self.path);
+            Ok(())
+        };
+        let synced = self.disk.whole(sync);
         if synced.is_err() {
             self.disk.0.unsure.store(true, Ordering::SeqCst);
         }

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod faults;
 mod log;
 pub mod model;
+pub mod unsynced;
 pub mod work;
 
 use cluster::{Cluster, Shape};
@@ -61,14 +62,14 @@ pub fn play(seed: u64, shape: Shape) -> Outcome {
 }
 
 async fn scenario(network: &Arc<Network>, shape: Shape, dir: &Path) -> (Vec<String>, (u64, u64)) {
-    let (mut cluster, deaths) = Cluster::new(network, shape, dir);
+    let model = Arc::new(Mutex::new(Model::default()));
+    let (mut cluster, deaths) = Cluster::new(network, shape, dir, &model);
     let mut faults = Faults::new(network.clone(), deaths);
     faults.skew_clocks(&cluster);
     for at in 0..cluster.hosts.len() {
         cluster.start(at);
     }
     sleep(FORM_TIME).await;
-    let model = Arc::new(Mutex::new(Model::default()));
     let trackers: Vec<String> =
         (1..=shape.trackers).map(|at| format!("10.0.0.{at}:22122")).collect();
     let stop = Arc::new(AtomicBool::new(false));

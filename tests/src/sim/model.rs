@@ -1,10 +1,14 @@
 //! What clients were told, and what must therefore be on the disks.
 
 use super::cluster::Tree;
+use super::unsynced::WRITE_BACK_TIME;
+use super::work::CALL_TIME_MAX;
 use fdfs_core::client::Metadata;
-use fdfs_core::file_id::{FileId, Kind, LogicName};
+use fdfs_core::file_id::{FileId, Kind, LogicName, Source};
 use fdfs_core::protocol::meta::unpack;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use tokio::time::Instant;
 
 /// Ending of the names of metadata files.
 const METADATA_SUFFIX: &str = "-m";
@@ -42,6 +46,10 @@ pub struct FileModel {
     /// Changed on another storage than its source, while that was away. Whoever changes a file in
     /// two places gets what he gets, as with the original: nothing is said of its content.
     pub contested: bool,
+    /// When something about it was acknowledged last.
+    pub changed_at: Instant,
+    /// Whether its source may not be who deleted it.
+    pub deleted_anywhere: bool,
 }
 
 impl FileModel {
@@ -56,6 +64,8 @@ impl FileModel {
             life: Life::Alive,
             metadata: vec![None],
             contested: false,
+            changed_at: Instant::now(),
+            deleted_anywhere: false,
         };
         file.remember(0, &content);
         file.content = content;
@@ -103,6 +113,15 @@ impl FileModel {
                 .all(|(at, byte)| self.content.get(at) == Some(byte) || maybe.get(at) == Some(byte))
     }
 
+    /// This host has lost power since something was acknowledged, perhaps by it alone.
+    fn doubt(&mut self, ip: IpAddr) {
+        let is_own = self.id.source().is_some_and(|source| is_at(source, ip));
+        if is_own || self.id.kind() == Kind::Slave || self.deleted_anywhere {
+            self.life = Life::Unknown;
+            self.contested = true;
+        }
+    }
+
     /// Whether nothing is known of its being there. The name of a slave may be used again, and
     /// members tell the old file from the new one by clocks that differ.
     fn is_uncertain(&self) -> bool {
@@ -115,6 +134,10 @@ impl FileModel {
     }
 }
 
+fn is_at(source: Source, ip: IpAddr) -> bool {
+    source.to_string() == ip.to_string()
+}
+
 /// All that clients know.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -122,6 +145,8 @@ pub struct Model {
     pub files: Vec<FileModel>,
     /// Contents of uploads without an acknowledgement, and whether they can still change.
     pub strays: Vec<Vec<u8>>,
+    /// Hosts that have lost power, and when.
+    pub failures: Vec<(IpAddr, Instant)>,
     /// What must not have happened.
     pub wrongs: Vec<String>,
     /// Operations done, and those among them that were acknowledged.
@@ -143,8 +168,34 @@ impl Model {
         })
     }
 
+    /// A host has lost power. What it alone has acknowledged lately may be gone, or back: it was not
+    /// on its disk yet. What others have acknowledged it must get again.
+    pub fn lost_power(&mut self, ip: IpAddr) {
+        self.failures.push((ip, Instant::now()));
+        for file in &mut self.files {
+            if file.changed_at.elapsed() <= WRITE_BACK_TIME + CALL_TIME_MAX {
+                file.doubt(ip);
+            }
+        }
+    }
+
+    /// A call that began then was acknowledged: whoever did so may have lost power since.
+    pub fn acknowledge(&mut self, at: usize, began: Instant) {
+        let Some(file) = self.files.get_mut(at) else { return };
+        let since = self.failures.iter().filter(|(_, when)| *when >= began);
+        since.for_each(|(ip, _)| file.doubt(*ip));
+    }
+
+    /// Whether an upload without an acknowledgement was to a host that has lost power: it may have
+    /// any part of it, and others what they got before.
+    fn is_lost_stray(&self, name: &str) -> bool {
+        let name = format!("M00/{name}");
+        let stamp = LogicName::parse(name.as_bytes()).ok().and_then(|name| name.stamp());
+        stamp.is_some_and(|stamp| self.failures.iter().any(|(ip, _)| is_at(stamp.source, *ip)))
+    }
+
     /// What is wrong with the files of one group.
-    pub fn complaints(&self, group: &str, trees: &[(std::net::IpAddr, Tree)]) -> Vec<String> {
+    pub fn complaints(&self, group: &str, trees: &[(IpAddr, Tree)]) -> Vec<String> {
         let mut complaints = Vec::new();
         let files: BTreeMap<String, &FileModel> = self
             .files
@@ -155,7 +206,7 @@ impl Model {
         let Some((first_ip, first)) = trees.first() else { return complaints };
         let contested = |name: &str| {
             let base = name.strip_suffix(METADATA_SUFFIX).unwrap_or(name);
-            files.get(base).is_some_and(|file| file.contested)
+            files.get(base).map_or_else(|| self.is_lost_stray(base), |file| file.contested)
         };
         // A crash may leave a file that nobody was told of, and that nobody needs to have.
         // So may it leave one that was to be deleted, where nobody heard of that.
@@ -183,7 +234,8 @@ impl Model {
             }
             let unknown = tree.iter().filter(|(name, content)| {
                 let base = name.strip_suffix(METADATA_SUFFIX).unwrap_or(name);
-                !files.contains_key(base) && base == *name && !self.is_stray(name, content)
+                let is_unknown = !files.contains_key(base) && base == *name;
+                is_unknown && !self.is_stray(name, content) && !self.is_lost_stray(base)
             });
             complaints.extend(unknown.map(|(name, _)| format!("{ip}: {name} is nobody's")));
         }

@@ -8,12 +8,12 @@ use fdfs_core::net::sim::{Chance, Network};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Longest pause between two operations of a client.
 const PAUSE_MAX_MS: u64 = 400;
 /// Longest call.
-const CALL_TIME_MAX: Duration = Duration::from_secs(20);
+pub(super) const CALL_TIME_MAX: Duration = Duration::from_secs(20);
 /// Longest content of an appender.
 const APPENDER_LEN_MAX: usize = 20_000;
 
@@ -110,10 +110,11 @@ impl Worker {
         }
     }
 
-    fn keep(&mut self, file: FileModel) {
+    fn keep(&mut self, file: FileModel, began: Instant) {
         let mut model = self.model();
         model.files.push(file);
         let index = model.files.len() - 1;
+        model.acknowledge(index, began);
         drop(model);
         self.own.push(index);
     }
@@ -122,11 +123,12 @@ impl Worker {
         let len = if appender { self.chance.index(4_000) } else { self.any_len() };
         let content = self.bytes(len);
         let options = UploadOptions { appender, ..UploadOptions::ext("bin") };
+        let began = Instant::now();
         let done = self.client.upload(&content, options).await;
         let what = if appender { "upload appender" } else { "upload" };
         self.note(what, done.as_ref().ok(), done.as_ref().map(|_| ()));
         match done {
-            Ok(id) => self.keep(FileModel::new(id, content, appender)),
+            Ok(id) => self.keep(FileModel::new(id, content, appender), began),
             Err(_) => self.model().strays.push(content),
         }
     }
@@ -138,10 +140,11 @@ impl Worker {
         let len = 1 + self.chance.index(2_000);
         let content = self.bytes(len);
         let options = UploadOptions::ext("bin");
+        let began = Instant::now();
         let done = self.client.upload_slave(&master, &prefix, &content, options).await;
         self.note("upload slave", done.as_ref().ok(), done.as_ref().map(|_| ()));
         match done {
-            Ok(id) => self.keep(FileModel::new(id, content, false)),
+            Ok(id) => self.keep(FileModel::new(id, content, false), began),
             Err(_) => self.model().strays.push(content),
         }
     }
@@ -208,7 +211,10 @@ impl Worker {
         if !self.is_source_there(id).await {
             return None;
         }
+        let began = Instant::now();
         let done = change.await;
+        self.with_file(at, |file| file.changed_at = Instant::now());
+        self.model().acknowledge(at, began);
         if !self.is_source_there(id).await {
             self.network.note(format_args!("{} contested {id}", self.name));
             self.with_file(at, |file| file.contested = true);
@@ -277,10 +283,18 @@ impl Worker {
     async fn delete(&mut self) {
         let Some((at, id)) = self.any_own(|_| true) else { return };
         self.with_file(at, |file| file.life = Life::Unknown);
+        let was_there = self.is_source_there(&id).await;
+        let began = Instant::now();
         let done = self.client.delete(&id, false).await;
+        let is_there = self.is_source_there(&id).await;
         self.note("delete", Some(&id), done.as_ref().map(|_| ()));
         if done.is_ok() {
-            self.with_file(at, |file| file.life = Life::Deleted);
+            self.with_file(at, |file| {
+                file.life = Life::Deleted;
+                file.changed_at = Instant::now();
+                file.deleted_anywhere = !(was_there && is_there);
+            });
+            self.model().acknowledge(at, began);
         }
     }
 

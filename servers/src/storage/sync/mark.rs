@@ -1,5 +1,6 @@
 //! How far a peer has been sent the binlog (spec 04 §A.6).
 
+use super::kept::beside;
 use crate::state_file::{read_optional, safe_write};
 use crate::storage::binlog::Position;
 use crate::storage::link::Departure;
@@ -56,7 +57,12 @@ impl Mark {
 
     /// Writes the mark so that a crash leaves the old one or this.
     pub(in crate::storage) fn save(&self, path: &Path) -> io::Result<()> {
-        let text = format!(
+        safe_write(path, self.to_text().as_bytes())
+    }
+
+    /// The content of the file.
+    pub(super) fn to_text(self) -> String {
+        format!(
             "binlog_index={}\nbinlog_offset={}\nneed_sync_old={}\nsync_old_done={}\n\
              until_timestamp={}\nscan_row_count={}\nsync_row_count={}\n",
             self.position.index,
@@ -66,8 +72,7 @@ impl Mark {
             self.until,
             self.scanned,
             self.sent,
-        );
-        safe_write(path, text.as_bytes())
+        )
     }
 }
 
@@ -158,7 +163,11 @@ impl MarkNames {
                 continue;
             }
             match std::fs::rename(&old, &new) {
-                Ok(()) => tracing::info!(mark = %new.display(), "renamed the mark of a storage"),
+                Ok(()) => {
+                    tracing::info!(mark = %new.display(), "renamed the mark of a storage");
+                    // What is beside it belongs to a machine that is not met any more.
+                    let _ = std::fs::remove_file(beside(&old));
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }

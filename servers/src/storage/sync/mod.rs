@@ -10,6 +10,7 @@
 pub(super) mod batch;
 pub(super) mod graves;
 mod handout;
+mod kept;
 pub(super) mod mark;
 pub(super) mod path_binlog;
 mod peer;

@@ -15,7 +15,7 @@ use crate::storage::stats::Op;
 use bytes::BytesMut;
 use fdfs_core::net::{AHEAD_MAX, CHUNK_LEN, Conn};
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
-use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, Introduced};
 use fdfs_core::protocol::storage::{FileInfo, FileRef, INFO_WITHOUT_CRC};
 use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::{Rest, Wire};
@@ -80,11 +80,13 @@ impl PeerConn {
     }
 
     /// Says which storage this is; from then on the peer notes how far it has come. Tells how many
-    /// requests it takes ahead of its answers.
-    pub(super) async fn introduce(&mut self) -> Result<usize> {
+    /// requests it takes ahead of its answers, and since when its machine runs.
+    pub(super) async fn introduce(&mut self) -> Result<(usize, BootId)> {
         let (command, id) = (Command::REPORT_SERVER_ID, self.engine.identity.id);
         let told: Option<Introduced> = self.conn.call_with_flags(command, ASKS_AHEAD, &id).await?;
-        Ok(told.map_or(1, |told| usize::from(told.ahead_max).clamp(1, AHEAD_MAX)))
+        Ok(told.map_or((1, BootId::EMPTY), |told| {
+            (usize::from(told.ahead_max).clamp(1, AHEAD_MAX), told.boot)
+        }))
     }
 
     /// Asks for a sign of life.

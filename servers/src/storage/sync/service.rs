@@ -72,7 +72,7 @@ impl Session {
     ) -> Result<Done<Option<BytesMut>>, ConnError> {
         let (command, content_len) = (request.header.command, request.content_len);
         if command == Command::REPORT_SERVER_ID {
-            return Ok(self.introduce(conn, request.header.status));
+            return Ok(self.introduce(engine, conn, request.header.status));
         }
         match received(self, engine, conn, request).await {
             Ok(arrived) => self.unrecorded.push((command, content_len, arrived)),
@@ -92,12 +92,13 @@ impl Session {
         Ok(Ok(None))
     }
 
-    fn introduce(&mut self, conn: &Conn, flags: Status) -> Done<Option<BytesMut>> {
+    fn introduce(&mut self, engine: &Engine, conn: &Conn, flags: Status) -> Done<Option<BytesMut>> {
         let id = StorageId::decode(conn.head()).ok().filter(|id| !id.is_empty());
         self.source = id.or(self.source);
         id.ok_or(Status::EINVAL)?;
         let ahead_max = u8::try_from(AHEAD_MAX).unwrap_or(u8::MAX);
-        Ok(Some((flags.0 == ASKS_AHEAD).then_some(Introduced { ahead_max }).encode()))
+        let told = Introduced { ahead_max, boot: engine.boot };
+        Ok(Some((flags.0 == ASKS_AHEAD).then_some(told).encode()))
     }
 
     /// Locks a file. Changes of this connection may hold it, and others may wait for theirs: so no

@@ -1,13 +1,17 @@
 //! From where on a peer is sent the binlog: its mark, or what the trackers say (spec 03 §C3).
 
 use super::{CONNECT_PAUSE, Pause, Sender, local};
+use crate::daemon::blocking;
 use crate::storage::binlog::Position;
 use crate::storage::link::Departure;
+use crate::storage::sync::kept::Kept;
 use crate::storage::sync::mark::Mark;
 use crate::storage::sync::reader::{BinlogReader, Next};
 use crate::storage::sync::senders::Followed;
 use fdfs_core::protocol::cluster::{GroupStorage, SyncSource};
+use fdfs_core::protocol::replication::BootId;
 use fdfs_core::protocol::{Command, StorageId, StorageStatus};
+use std::io;
 use std::path::PathBuf;
 use tokio::time::timeout;
 
@@ -45,8 +49,41 @@ impl Sender {
         if let Some(source) = &self.source {
             self.mark.position = source.reader.position();
         }
+        self.kept = match stored {
+            Some(_) => Kept::load(&self.path, self.mark).map_err(local)?,
+            None => Kept::new(self.mark),
+        };
         self.save_mark().await;
         Ok(())
+    }
+
+    /// Goes back to what the peer has for sure, when its machine was started anew since it was met
+    /// last.
+    pub(super) async fn meet(&mut self, boot: BootId) -> Result<(), Pause> {
+        if self.kept.boot == boot {
+            return Ok(());
+        }
+        if let Some(mark) = self.kept.back_to(self.mark, boot) {
+            tracing::warn!(peer = %self.id, from = ?self.mark.position, to = ?mark.position,
+                "the machine of a peer was restarted: what it may have lost is sent again");
+            self.mark = mark;
+            self.read_from(mark.position).await?;
+            self.save_mark().await;
+        }
+        // Only now: a crash before this lets it be sent once more.
+        self.kept.boot = boot;
+        self.save_kept().await;
+        Ok(())
+    }
+
+    /// Saves what the peer has for sure.
+    pub(super) async fn save_kept(&mut self) {
+        let saving = self.kept.saving(&self.path);
+        if let Err(error) = blocking(saving).await.map_err(io::Error::other).and_then(|saved| saved)
+        {
+            // What was saved before is behind it: more than needed would be sent.
+            tracing::error!(%error, peer = %self.id, "cannot save what a peer has for sure");
+        }
     }
 
     /// Without ids, any of this storage's addresses may stand for it.

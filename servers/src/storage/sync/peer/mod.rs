@@ -4,6 +4,7 @@ mod begin;
 mod dispatch;
 mod read;
 
+use super::kept::Kept;
 use super::mark::Mark;
 use super::send::PeerConn;
 use super::senders::{Followed, Settings};
@@ -67,6 +68,7 @@ pub(super) struct Sender {
     /// The mark as it was saved last by this sender.
     saved: Option<Mark>,
     saved_at: Option<Instant>,
+    kept: Kept,
     /// Absent while it reads elsewhere.
     source: Option<Source>,
     conns: Vec<Option<PeerConn>>,
@@ -105,6 +107,7 @@ impl Sender {
             mark: Mark::default(),
             saved: None,
             saved_at: None,
+            kept: Kept::default(),
             source: None,
             conns: Vec::new(),
             ahead_max: 1,
@@ -257,8 +260,10 @@ impl Sender {
         if !self.mark.need_sync_old {
             self.wait_for(&[S::ACTIVE]).await?;
         }
-        self.ahead_max = first.introduce().await?;
+        let (ahead_max, boot) = first.introduce().await?;
+        self.ahead_max = ahead_max;
         self.conns = vec![Some(first)];
+        self.meet(boot).await?;
         if self.status() == S::WAIT_SYNC {
             self.report(S::SYNCING).await?;
         }
@@ -378,6 +383,9 @@ impl Sender {
         let is_known = !self.path.as_os_str().is_empty();
         if !is_known || self.saved == Some(self.mark) {
             return;
+        }
+        if self.kept.reach(self.mark, Instant::now()) {
+            self.save_kept().await;
         }
         let (mark, path) = (self.mark, self.path.clone());
         // Whoever has seen the file may ask for what it says here.
