@@ -1,7 +1,7 @@
 //! What storages of this project say to each other beyond the original's words: how many requests
-//! they take at a time, when their machine was started, and how far a storage has brought its peers. That is a command of its own:
-//! the original answers it with status 22 and closes the connection, as it does with every number
-//! it does not know.
+//! they take at a time, which start of their machine it is, and how far a storage has brought its
+//! peers. That is a command of its own: the original answers it with status 22 and closes the
+//! connection, as it does with every number it does not know.
 
 use super::{IpField, StorageId, StorageStatus};
 use crate::wire::FixedStr;

@@ -48,14 +48,16 @@ impl Kept {
         let kept = match Mark::load(&path) {
             Ok(Some(kept)) => kept,
             _ => {
-                tracing::error!(file = %path.display(), "damaged; the peer is sent everything again                     when its machine restarts");
+                tracing::error!(file = %path.display(),
+                    "damaged: the peer is sent everything again when its machine restarts");
                 Mark::default()
             }
         };
         Ok(Self { boot: boot.unwrap_or_default(), mark: earlier(kept, mark), ..Self::default() })
     }
 
-    /// Notes how far the peer has been sent the binlog; whether what it has for sure has changed.
+    /// Notes how far the peer has been sent the binlog; whether what it has for sure has changed and
+    /// may be asked for.
     pub(super) fn reach(&mut self, mark: Mark, now: Instant) -> bool {
         let before = self.mark;
         while let Some((at, reached)) = self.reached.front().copied()
@@ -67,7 +69,7 @@ impl Kept {
         if self.reached.back().is_none_or(|(at, _)| now.duration_since(*at) >= STEP) {
             self.reached.push_back((now, mark));
         }
-        self.mark != before
+        self.mark != before && self.boot != BootId::EMPTY
     }
 
     /// Where to go back to from this mark for a peer whose machine runs since `boot`; `None` when it

@@ -197,7 +197,11 @@ pub(in crate::storage) fn follow_port(dir: &Path, old: u16, new: u16) -> io::Res
         let name = entry?.file_name();
         let peer = name.to_str().and_then(|name| name.strip_suffix(&format!("_{old}.mark")));
         if let Some(peer) = peer {
-            std::fs::rename(dir.join(&name), dir.join(format!("{peer}_{new}.mark")))?;
+            let (from, to) = (dir.join(&name), dir.join(format!("{peer}_{new}.mark")));
+            std::fs::rename(&from, &to)?;
+            if beside(&from).exists() {
+                std::fs::rename(beside(&from), beside(&to))?;
+            }
         }
     }
     Ok(())
@@ -216,11 +220,15 @@ mod tests {
     fn marks_follow_the_port_of_the_storage() {
         let dir = tempfile::tempdir().unwrap();
         follow_port(&dir.path().join("missing"), 1, 2).unwrap();
-        for name in ["10.0.0.1_23000.mark", "100001.mark", "10.0.0.1_230.mark"] {
+        let names =
+            ["10.0.0.1_23000.mark", "10.0.0.1_23000.kept", "100001.mark", "10.0.0.1_230.mark"];
+        for name in names {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         follow_port(dir.path(), 23000, 24000).unwrap();
-        for name in ["10.0.0.1_24000.mark", "100001.mark", "10.0.0.1_230.mark"] {
+        let names =
+            ["10.0.0.1_24000.mark", "10.0.0.1_24000.kept", "100001.mark", "10.0.0.1_230.mark"];
+        for name in names {
             assert!(dir.path().join(name).exists(), "{name}");
         }
     }
@@ -249,6 +257,7 @@ mod tests {
             (&sync, "10.0.0.2_23000.mark"),
             (&sync, "10.0.0.3_23000.mark"),
             (&trunk, "10.0.0.1_23000.mark"),
+            (&sync, "10.0.0.1_23000.kept"),
             (&sync, "100004.mark"),
             (&sync, "100005.mark"),
         ] {
