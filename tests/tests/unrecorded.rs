@@ -4,12 +4,13 @@
 
 use fdfs_core::client::{Client, ClientOptions, UploadOptions};
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
+use fdfs_tests::members::wait;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -60,11 +61,7 @@ fn what_a_killed_process_had_not_recorded_is_recorded_at_the_next_start() {
     let mut after = before.to_vec();
     after.push(format!("C {}", unrecorded.path()));
     after.push(format!("U {}", log.path()));
-    let began = Instant::now();
-    while records(dir.path()).len() < after.len() {
-        assert!(began.elapsed() < PATIENCE, "{:?}", records(dir.path()));
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait("records are added", PATIENCE, || records(dir.path()).len() >= after.len());
     assert_eq!(records(dir.path()), after);
     // After a clean end there is nothing to look for.
     runtime.block_on(cluster.shutdown()).unwrap();
@@ -93,11 +90,7 @@ fn what_a_compressed_file_tells_is_not_recorded_again() {
     std::fs::remove_file(binlog(dir.path())).unwrap();
     let (cluster, _) = runtime.block_on(start(dir.path()));
     let current = || std::fs::read_to_string(sync_file(dir.path(), "binlog.001")).unwrap();
-    let began = Instant::now();
-    while current().is_empty() {
-        assert!(began.elapsed() < PATIENCE, "nothing was recorded");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait("something is recorded", PATIENCE, || !current().is_empty());
     runtime.block_on(cluster.shutdown()).unwrap();
     let lines = current();
     let lines: Vec<&str> = lines.lines().map(|line| line.split_once(' ').unwrap().1).collect();
@@ -124,11 +117,7 @@ fn a_deleted_file_that_a_power_failure_has_brought_back_is_deleted_once_more() {
     assert_eq!(records(dir.path()), expected);
     std::fs::write(data.join(".fdfs_running"), "another start of the machine").unwrap();
     let (cluster, _) = runtime.block_on(start(dir.path()));
-    let began = Instant::now();
-    while file(deleted.path()).exists() {
-        assert!(began.elapsed() < PATIENCE, "{:?}", records(dir.path()));
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait("the file is gone again", PATIENCE, || !file(deleted.path()).exists());
     runtime.block_on(cluster.shutdown()).unwrap();
     expected.push(format!("D {}", deleted.path()));
     assert_eq!(records(dir.path()), expected);

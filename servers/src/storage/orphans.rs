@@ -4,6 +4,7 @@
 //! leaves a shorter file under a name nobody was told. Such files are found by their age, compared
 //! with what their names promise, and set aside.
 
+use super::disk::WRITE_BACK_TIME;
 use super::engine::Engine;
 use super::ops::download::is_intact;
 use fdfs_core::file_id::{Kind, LogicName};
@@ -15,8 +16,6 @@ use std::path::{Path, PathBuf};
 /// Files up to this size are read and compared with their checksums; of larger ones, which are
 /// published by renaming, only the size can be wrong, after a power failure.
 const READ_LEN_MAX: u64 = 256 * 1024;
-/// Seconds that the kernel may keep what was written from the disk, with a margin.
-const WRITE_BACK_SECS: i64 = 90;
 /// Directory below `data` for damaged files.
 const QUARANTINE: &str = ".quarantine";
 
@@ -58,7 +57,9 @@ impl RunningMark {
         // were finished long before the process died, and had the time to get to the disk.
         let saved = fs::metadata(base_path.join("data/storage_stat.dat"));
         let from = match fs::metadata(&mark) {
-            Ok(left) => Some(saved.unwrap_or(left).mtime() - WRITE_BACK_SECS),
+            Ok(left) => {
+                Some(saved.unwrap_or(left).mtime() - WRITE_BACK_TIME.as_secs().cast_signed())
+            }
             Err(_) => None,
         };
         let last_boot = fs::read_to_string(&mark).unwrap_or_default();

@@ -9,6 +9,11 @@ use std::fmt::Debug;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
+
+/// After this time the disk has what the kernel was given, with a margin: it waits 30 seconds before
+/// it begins to write, and looks every 5.
+pub(super) const WRITE_BACK_TIME: Duration = Duration::from_secs(90);
 
 /// Permission bits of stored files, as the original gives them.
 const FILE_MODE: u32 = 0o644;

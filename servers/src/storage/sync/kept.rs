@@ -7,6 +7,7 @@
 
 use super::mark::Mark;
 use crate::state_file::{read_optional, safe_write};
+use crate::storage::disk::WRITE_BACK_TIME;
 use fdfs_core::config::Ini;
 use fdfs_core::protocol::replication::BootId;
 use std::collections::VecDeque;
@@ -15,9 +16,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// After this time the disk has what the kernel was given: it waits 30 seconds before it begins to
-/// write, and looks every 5.
-const WRITE_BACK_TIME: Duration = Duration::from_secs(90);
 /// Between two marks that are remembered until then.
 const STEP: Duration = Duration::from_secs(10);
 /// The extension of the file, instead of that of the mark.
