@@ -8,11 +8,12 @@
 )]
 
 use crate::moving::Group;
+use fdfs_core::file_id::Source;
 use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::cluster::{ChangeList, Join, Joined, SyncDelete, SyncFile, SyncNames};
 use fdfs_core::protocol::cluster::{SyncRange, SyncSource};
 use fdfs_core::protocol::frame::{HEADER_LEN, Header};
-use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, GIVES_BACK, Introduced};
 use fdfs_core::protocol::stats::StorageStats;
 use fdfs_core::protocol::storage::FileRef;
 use fdfs_core::protocol::{Command, Status, StorageId};
@@ -41,6 +42,8 @@ pub struct Seen {
     pub timestamp: i32,
     /// To which file.
     pub name: String,
+    /// Whether it is a file of this peer that it may have lost.
+    pub given_back: bool,
     /// The content that came along.
     pub content: Vec<u8>,
 }
@@ -96,7 +99,7 @@ impl FakePeer {
             for number in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
                 let boot = told_boot.clone();
-                let conn = PeerConn { number, ahead_max, boot, introduced: false };
+                let conn = PeerConn { number, ip, ahead_max, boot, introduced: false };
                 let (seen, rule, most) = (for_conns.clone(), rule.clone(), most.clone());
                 conns.spawn(serve(stream, conn, seen, rule, most));
             }
@@ -159,6 +162,7 @@ async fn introduce(group: &Group, ip: Ipv4Addr) -> Conn {
 /// One connection of the sender.
 struct PeerConn {
     number: usize,
+    ip: Ipv4Addr,
     ahead_max: u8,
     boot: Arc<Mutex<BootId>>,
     introduced: bool,
@@ -177,7 +181,8 @@ impl PeerConn {
             self.introduced = true;
             let takes_ahead = self.ahead_max > 1 && header.status.0 == ASKS_AHEAD;
             let (ahead_max, boot) = (self.ahead_max, *self.boot.lock().unwrap());
-            let told = takes_ahead.then_some(Introduced { ahead_max, boot });
+            let source = Source::Ip(self.ip);
+            let told = takes_ahead.then_some(Introduced { ahead_max, boot, source });
             return (Status::OK, told.encode().to_vec());
         }
         if header.command == Command::ACTIVE_TEST {
@@ -185,7 +190,8 @@ impl PeerConn {
         }
         let (timestamp, name, content) = parts(header.command, body);
         let (conn, introduced, command) = (self.number, self.introduced, header.command);
-        let seen = Seen { conn, introduced, command, timestamp, name, content };
+        let given_back = command == Command::SYNC_CREATE_FILE && header.status.0 == GIVES_BACK;
+        let seen = Seen { conn, introduced, command, timestamp, name, given_back, content };
         if command != Command::QUERY_FILE_INFO {
             all.lock().unwrap().push(seen.clone());
         }

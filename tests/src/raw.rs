@@ -87,6 +87,21 @@ impl Raw {
         self.call(command, &[&head.encode()[..], content].concat())
     }
 
+    /// The same with a number in the header's status byte.
+    pub fn call_with_flags(
+        &mut self,
+        command: Command,
+        flags: u8,
+        head: &impl Wire,
+        content: &[u8],
+    ) -> Answer {
+        let body = [&head.encode()[..], content].concat();
+        let body_len = body.len() as u64;
+        let header = Header { body_len, command, status: Status(flags) };
+        self.send(&[&header.encode()[..], &body].concat());
+        self.answer()
+    }
+
     /// Whether the server still answers on this connection.
     pub fn is_alive(&mut self) -> bool {
         self.call(Command::ACTIVE_TEST, &[]) == Answer::Reply(Status::OK, Vec::new())

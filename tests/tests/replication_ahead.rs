@@ -1,6 +1,7 @@
 //! Changes that follow each other without waiting for answers, between members that both can.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncRange};
 use fdfs_core::protocol::frame::Header;
 use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, Introduced};
@@ -64,6 +65,7 @@ fn requests_that_come_together_are_done_and_answered_in_their_order() {
     let id: StorageId = "10.0.0.1".try_into().unwrap();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let boot: BootId = boot.trim_end().try_into().unwrap();
+    let source = LogicName::parse(a.as_bytes()).unwrap().stamp().unwrap().source;
     let asked = packet(Command::REPORT_SERVER_ID, ASKS_AHEAD, &id, &[]);
     let not_asked = packet(Command::REPORT_SERVER_ID, 0, &id, &[]);
     let kept = packet(
@@ -76,7 +78,10 @@ fn requests_that_come_together_are_done_and_answered_in_their_order() {
         &[],
     );
     let requests = [
-        (asked, Answer::Reply(Status::OK, Introduced { ahead_max: 64, boot }.encode().to_vec())),
+        (
+            asked,
+            Answer::Reply(Status::OK, Introduced { ahead_max: 64, boot, source }.encode().to_vec()),
+        ),
         (create(&a, &content), OK),
         (create(&log, b"one"), OK),
         (append(&log, 3, b"two"), OK),
@@ -113,6 +118,25 @@ fn requests_that_come_together_are_done_and_answered_in_their_order() {
         format!("c {c}"),
     ];
     assert_eq!(lab.binlog()[before..], expected);
+}
+
+#[test]
+fn peers_are_told_of_a_restart_once_the_files_of_the_last_run_are_checked() {
+    let lab = EngineLab::new(5, "", |_| ());
+    let mut raw = lab.connect();
+    let id: StorageId = "10.0.0.1".try_into().unwrap();
+    let mut introduce = |flags| raw.call_with_flags(Command::REPORT_SERVER_ID, flags, &id, &[]);
+    lab.engine.checked.send_replace(false);
+    assert_eq!(introduce(0), OK, "a peer of the original does not ask");
+    assert_eq!(introduce(ASKS_AHEAD), refused(Status::EBUSY), "it may come again");
+    let engine = lab.engine.clone();
+    let checking = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        engine.checked.send_replace(true)
+    });
+    let told = introduce(ASKS_AHEAD).body();
+    assert!(*lab.engine.checked.borrow() && Introduced::decode(&told).is_ok());
+    checking.join().unwrap();
 }
 
 #[test]

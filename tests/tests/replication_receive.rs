@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, clippy::cast_possible_wrap)]
 
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
+use fdfs_core::protocol::replication::GIVES_BACK;
 use fdfs_core::protocol::{Command, Status, StorageId};
 use fdfs_core::wire::Wire;
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
@@ -94,6 +95,47 @@ fn files_arrive_whole_and_with_the_time_of_their_source_or_not_at_all() {
     let updated = raw.call_with(Command::SYNC_UPDATE_FILE, &head(&name, 5), b"right");
     assert_eq!((updated, lab.records(&name)), (OK, vec![format!("u {name}")]));
     assert_eq!(download(&mut raw, &name), b"right");
+    lab.runtime.block_on(lab.cluster.shutdown()).unwrap();
+}
+
+/// A loss of power took files that peers have; they were uploaded here.
+#[test]
+fn files_given_back_are_taken_and_recorded_as_uploaded_here_when_they_are_missing() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let (create, id): (_, StorageId) = (Command::SYNC_CREATE_FILE, "10.9.9.9".try_into().unwrap());
+    raw.call(Command::REPORT_SERVER_ID, &id.encode());
+    for len in [3, 4096, 1_000_000] {
+        let content = bytes(len);
+        let name = lab.name(&mut raw, Command::UPLOAD_FILE, &content);
+        let mut give = |name: &str, content: &[u8]| {
+            raw.call_with_flags(create, GIVES_BACK, &head(name, content.len()), content)
+        };
+        assert_eq!(give(&name, &content), OK);
+        assert_eq!(std::fs::read(lab.path(&name)).unwrap(), content);
+        assert_eq!(lab.records(&name), [format!("C {name}")], "other peers may not have it");
+        // What is there stays, whatever it is.
+        let other = bytes(len + 1);
+        std::fs::write(lab.path(&name), &other).unwrap();
+        assert_eq!(give(&name, &content), refused(Status::EEXIST));
+        assert_eq!(std::fs::read(lab.path(&name)).unwrap(), other);
+        assert_eq!(lab.records(&name).len(), 1);
+        // Deleted files stay deleted, damaged ones are not taken, and others' come as usual.
+        let deleted = upload(&mut lab.connect(), Command::UPLOAD_FILE, &content, "bin");
+        let mut client = lab.connect();
+        assert_eq!(client.call_with(Command::DELETE_FILE, &file(&deleted), &[]), OK);
+        assert_eq!(give(&deleted, &content), OK);
+        let lost = lab.name(&mut client, Command::UPLOAD_FILE, &content);
+        assert_eq!(give(&lost, &other[1..]), OK);
+        assert!(raw.is_alive());
+        let mut raw = lab.connect();
+        let foreign = "M00/00/00/Ck0AC2sAvq6AfyjFAAATiMRbAU0662.bin";
+        let answer = raw.call_with_flags(create, GIVES_BACK, &head(foreign, len), &content);
+        assert_eq!(answer, refused(Status::EINVAL));
+        for name in [deleted.as_str(), &lost, foreign] {
+            assert!(!lab.path(name).exists() && lab.records(name).is_empty(), "{name}");
+        }
+    }
     lab.runtime.block_on(lab.cluster.shutdown()).unwrap();
 }
 

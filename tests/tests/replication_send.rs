@@ -2,13 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fdfs_core::client::{ServerAddress, UploadOptions};
+use fdfs_core::file_id::{SizeField, Source, Stamp};
+use fdfs_core::protocol::address::AddrWidth;
+use fdfs_core::protocol::cluster::SyncFile;
 use fdfs_core::protocol::replication::SenderState;
+use fdfs_core::protocol::storage::FileInfo;
 use fdfs_core::protocol::{Command, Status, StorageStatus};
+use fdfs_core::wire::{Text, Wire};
 use fdfs_servers::storage::RunningStorage;
 use fdfs_servers::storage::config::StorageConfig;
 use fdfs_tests::moving::{Group, PATIENCE, wait_until};
 use fdfs_tests::peer::{FakePeer, Rule, Seen, ok};
-use fdfs_tests::raw::Raw;
+use fdfs_tests::raw::{Answer, Raw};
 use fdfs_tests::requests::upload;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -277,5 +282,63 @@ async fn a_peer_whose_machine_was_restarted_is_sent_again_what_it_may_have_lost(
     wait_until("the sixth is sent", || peer.seen().len() > before).await;
     let after = peer.times().split_off(before);
     assert!(after.iter().all(|time| !times(0..3).contains(time)), "once is enough: {after:?}");
+    first.shutdown().await.unwrap();
+}
+
+/// The name of a file with this content that was uploaded to 127.0.0.`host`.
+fn name_of(host: u8, content: &[u8]) -> String {
+    let (source, size) = (Source::Ip([127, 0, 0, host].into()), content.len() as u64);
+    let (size, crc32) = (SizeField::normal(size, 7), crc32fast::hash(content));
+    let stamp = Stamp { source, created: TIME, size, crc32 };
+    format!("M00/00/00/{}123.bin", String::from_utf8_lossy(&stamp.encode()))
+}
+
+/// What it had stored for clients may be gone from its disk, too: whoever has it gives it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_machine_was_restarted_is_given_back_files_of_its_own_that_it_lost() {
+    let group = Group::new();
+    let [lost, there, others] = [(9, &b"lost"[..]), (9, b"there"), (8, b"another's")]
+        .map(|(host, content)| (name_of(host, content), content));
+    let fails = Arc::new(AtomicBool::new(false));
+    let (for_rule, lost_name) = (fails.clone(), lost.0.clone());
+    let rule: Arc<Rule> = Arc::new(move |seen: &Seen| match seen.command {
+        _ if for_rule.load(Ordering::Relaxed) => Some((Status::EIO, Vec::new())),
+        Command::QUERY_FILE_INFO if seen.name == lost_name => Some((Status::ENOENT, Vec::new())),
+        Command::QUERY_FILE_INFO => {
+            let width = AddrWidth::V4;
+            let (modified, source_ip) = (TIME.into(), Text::EMPTY);
+            let info = FileInfo { width, size: 5, modified, crc32: 0, source_ip };
+            Some((Status::OK, info.encode().to_vec()))
+        }
+        _ => ok(),
+    });
+    let peer = FakePeer::join_taking(&group, 9, 8, rule).await;
+    peer.set_boot("one");
+    let first = group.storage(1, "s1", with_threads(1)).await;
+    tokio::time::timeout(PATIENCE, first.wait_active()).await.unwrap();
+    let mut conn = Raw::connect(first.addr());
+    let own = upload(&mut conn, Command::UPLOAD_FILE, b"own", "bin");
+    for (name, content) in [&lost, &there, &others] {
+        let (size, group) = (content.len().try_into().unwrap(), "group1".try_into().unwrap());
+        let head =
+            SyncFile { name: name.as_str().try_into().unwrap(), size, timestamp: TIME, group };
+        let answer = conn.call_with(Command::SYNC_CREATE_FILE, &head, content);
+        assert_eq!(answer, Answer::Reply(Status::OK, Vec::new()));
+    }
+    wait_until("its own is sent", || peer.seen().len() == 1).await;
+    fails.store(true, Ordering::Relaxed);
+    let last = upload(&mut conn, Command::UPLOAD_FILE, b"last", "bin");
+    wait_until("the second is refused", || peer.seen().len() > 1).await;
+    let before = peer.seen().len();
+    peer.set_boot("two");
+    fails.store(false, Ordering::Relaxed);
+    let is_sent = |name: &String| peer.seen()[before..].iter().any(|seen| seen.name == *name);
+    wait_until("the last is sent", || is_sent(&last)).await;
+    let again = peer.seen().split_off(before);
+    let again: Vec<(&str, &[u8], bool)> =
+        again.iter().map(|s| (s.name.as_str(), &s.content[..], s.given_back)).collect();
+    let wanted: [(&str, &[u8], bool); 3] =
+        [(&own, b"own", false), (&lost.0, b"lost", true), (&last, b"last", false)];
+    assert_eq!(again, wanted);
     first.shutdown().await.unwrap();
 }

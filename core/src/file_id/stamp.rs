@@ -18,14 +18,14 @@ pub enum Source {
 
 impl Source {
     /// An address ending in `.0` reads as an id, as everywhere in FastDFS (spec 02 Q-F1).
-    fn from_bytes(bytes: [u8; 4]) -> Self {
+    pub(crate) fn from_bytes(bytes: [u8; 4]) -> Self {
         match u32::from_le_bytes(bytes) {
             id @ 1..=ID_MAX => Self::Id(id),
             _ => Self::Ip(bytes.into()),
         }
     }
 
-    fn to_bytes(self) -> [u8; 4] {
+    pub(crate) fn to_bytes(self) -> [u8; 4] {
         match self {
             Self::Ip(ip) => ip.octets(),
             Self::Id(id) => id.to_le_bytes(),

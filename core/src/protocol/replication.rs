@@ -4,7 +4,9 @@
 //! connection, as it does with every number it does not know.
 
 use super::{IpField, StorageId, StorageStatus};
-use crate::wire::FixedStr;
+use crate::file_id::Source;
+use crate::wire::{DecodeError, FixedStr, Reader, Wire};
+use bytes::BytesMut;
 use std::fmt;
 
 /// A boot id as the kernel writes it.
@@ -17,6 +19,10 @@ pub const ERROR_LEN: usize = 200;
 /// other without waiting for answers. The original pays it no attention.
 pub const ASKS_AHEAD: u8 = 1;
 
+/// In the status byte of `SYNC_CREATE_FILE`: the file was uploaded to the receiver, whose machine
+/// was restarted since and which may have lost it. Only storages that tell a boot id are sent this.
+pub const GIVES_BACK: u8 = 1;
+
 message! {
     /// The answer to that; without it, each request waits for the answer to the one before.
     pub struct Introduced {
@@ -25,6 +31,8 @@ message! {
         /// Another text each time the storage's machine starts; empty when it is not known. What
         /// was sent shortly before that may be gone from its disk.
         pub boot: BootId,
+        /// How the names of files say that they were uploaded to it. 4 bytes, as in names.
+        pub source: Source,
     }
 
     /// What a storage has sent to its peers, and what it has received from them.
@@ -76,6 +84,16 @@ message! {
         pub failed_at: i64,
         /// What it was.
         pub error: FixedStr<ERROR_LEN>,
+    }
+}
+
+impl Wire for Source {
+    fn read(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, DecodeError> {
+        reader.array(field).map(Self::from_bytes)
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        out.extend_from_slice(&self.to_bytes());
     }
 }
 

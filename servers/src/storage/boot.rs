@@ -90,6 +90,7 @@ impl RunningStorage {
         let engine = Arc::new(Engine::open(&config, identity, params, ids, world)?);
         stay_within(engine.binlog.dir(), *engine.binlog.written().borrow())?;
         let (mark, suspects) = RunningMark::set(&base_path, &engine.boot.to_string())?;
+        engine.checked.send_replace(suspects.is_none());
         let mut trackers = Vec::new();
         for tracker in &config.trackers {
             trackers.push(by_address(tracker).await);
@@ -143,19 +144,21 @@ impl RunningStorage {
         }
         self.jobs.spawn(log_lags(self.link.engine.clone()));
         if let Some(suspects) = suspects {
-            let engine = self.link.engine.clone();
+            let (engine, mark) = (self.link.engine.clone(), self.mark.clone());
             self.jobs.spawn(async move {
                 // What is damaged is set aside before the rest is recorded.
+                let for_work = engine.clone();
                 let work = move || {
-                    check(&engine, suspects)?;
-                    unrecorded::add(&engine, suspects)
+                    check(&for_work, suspects)?;
+                    unrecorded::add(&for_work, suspects)?;
+                    mark.checked()
                 };
-                let done = blocking(work).await;
-                match done {
-                    Ok(Ok(_)) => tracing::info!("checked the files of the last run"),
+                match blocking(work).await {
+                    Ok(Ok(())) => tracing::info!("checked the files of the last run"),
                     Ok(Err(error)) => tracing::error!(%error, "cannot check the last run's files"),
                     Err(_) => {}
                 }
+                engine.checked.send_replace(true);
             });
         }
     }
@@ -209,7 +212,7 @@ impl RunningStorage {
         let saved = blocking(move || {
             engine.binlog.sync()?;
             engine.save_stats()?;
-            mark.clear()
+            mark.stopped()
         });
         saved.await.map_err(std::io::Error::other)?
     }

@@ -22,6 +22,7 @@ use fdfs_core::protocol::{Group, Name, Status, StorageId};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// Who this storage is, as the trackers told it.
 #[derive(Debug, Clone)]
@@ -67,6 +68,9 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// Another text each time the machine starts.
     pub(super) boot: BootId,
+    /// Whether the files that the last run left are checked. Peers wait for that: what is damaged is
+    /// to be missed when they ask.
+    pub checked: watch::Sender<bool>,
     stat_file: PathBuf,
     /// The statistics' change counter as last saved. Held while they are saved: two savers would
     /// share one temporary file.
@@ -118,6 +122,7 @@ impl Engine {
             disk: SyncEvery::wrap(disk, keys.fsync_after_written_bytes),
             clock,
             boot,
+            checked: watch::Sender::new(true),
             stat_file,
             saved_changes: Mutex::new(0),
         })

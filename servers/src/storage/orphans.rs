@@ -7,6 +7,7 @@
 use super::disk::WRITE_BACK_TIME;
 use super::engine::Engine;
 use super::ops::download::is_intact;
+use crate::state_file::read_optional;
 use fdfs_core::file_id::{Kind, LogicName};
 use std::fs::{self, Metadata};
 use std::io;
@@ -45,33 +46,61 @@ impl Suspects {
     }
 }
 
-/// Tells whether the last stop was clean.
-#[derive(Debug)]
-pub(super) struct RunningMark(PathBuf);
+/// Second line of the mark of a run that ended in order.
+const STOPPED: &str = "stopped";
+
+/// Tells the next run how this one ended, and on which start of the machine (the first line). Until
+/// the leavings of the last run are checked it tells of that one, and from when on (the second).
+#[derive(Debug, Clone)]
+pub(super) struct RunningMark {
+    path: PathBuf,
+    boot: String,
+}
 
 impl RunningMark {
-    /// Sets the mark, before anything is served; tells what to check when an earlier run left it.
+    /// Sets the mark, before anything is served; tells what to check when an earlier run did not end
+    /// in order, or the machine was restarted since: what was written last may be gone from the
+    /// disk all the same.
     pub(super) fn set(base_path: &Path, boot: &str) -> io::Result<(Self, Option<Suspects>)> {
-        let mark = base_path.join("data/.fdfs_running");
-        // Statistics are saved within a minute of every upload, so files older than the last save
-        // were finished long before the process died, and had the time to get to the disk.
-        let saved = fs::metadata(base_path.join("data/storage_stat.dat"));
-        let from = match fs::metadata(&mark) {
-            Ok(left) => {
-                Some(saved.unwrap_or(left).mtime() - WRITE_BACK_TIME.as_secs().cast_signed())
-            }
-            Err(_) => None,
+        let path = base_path.join("data/.fdfs_running");
+        let left = read_optional(&path)?.map(|text| String::from_utf8_lossy(&text).into_owned());
+        let mut lines = left.as_deref().unwrap_or_default().lines();
+        let (last_boot, end) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let same_boot = !boot.is_empty() && last_boot == boot;
+        let is_unclean = left.is_some() && !(same_boot && end == STOPPED);
+        let from = if is_unclean {
+            // Statistics are saved within a minute of every upload, so files older than the last
+            // save were finished long before the end, and had the time to get to the disk.
+            let saved = fs::metadata(base_path.join("data/storage_stat.dat"));
+            let saved = saved.or_else(|_| fs::metadata(&path))?.mtime();
+            let from = saved - WRITE_BACK_TIME.as_secs().cast_signed();
+            Some(end.parse().map_or(from, |unchecked: i64| unchecked.min(from)))
+        } else {
+            None
         };
-        let last_boot = fs::read_to_string(&mark).unwrap_or_default();
-        let same_boot = !boot.is_empty() && last_boot.trim_end() == boot;
-        fs::write(&mark, boot)?;
-        let until = modified(&fs::metadata(&mark)?);
-        Ok((Self(mark), from.map(|from| Suspects { from, until, same_boot })))
+        let mark = Self { path, boot: boot.to_owned() };
+        mark.write(
+            &from.map_or_else(|| format!("{boot}\n"), |from| format!("{last_boot}\n{from}\n")),
+        )?;
+        let until = modified(&fs::metadata(&mark.path)?);
+        Ok((mark, from.map(|from| Suspects { from, until, same_boot })))
     }
 
-    /// Removes the mark at a clean stop.
-    pub(super) fn clear(self) -> io::Result<()> {
-        fs::remove_file(self.0)
+    fn write(&self, text: &str) -> io::Result<()> {
+        fs::write(&self.path, text)
+    }
+
+    /// All that the last run left is checked.
+    pub(super) fn checked(&self) -> io::Result<()> {
+        self.write(&format!("{}\n", self.boot))
+    }
+
+    /// The run ends in order. What it could not check of the last one is left to the next.
+    pub(super) fn stopped(&self) -> io::Result<()> {
+        if fs::read_to_string(&self.path)? != format!("{}\n", self.boot) {
+            return Ok(());
+        }
+        self.write(&format!("{}\n{STOPPED}\n", self.boot))
     }
 }
 
@@ -145,6 +174,7 @@ fn is_whole(engine: &Engine, name: &LogicName<'_>, path: &Path, meta: &Metadata)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn suspects_are_what_the_last_run_may_have_left_half_written() {
@@ -155,16 +185,48 @@ mod tests {
             fs::write(data.join(name), name).unwrap();
             fs::metadata(data.join(name)).unwrap()
         };
-        let (mark, suspects) = RunningMark::set(dir.path(), "this").unwrap();
+        let set = |boot: &str| RunningMark::set(dir.path(), boot).unwrap();
+        let (mark, suspects) = set("this");
         assert!(suspects.is_none(), "nothing ran before");
-        mark.clear().unwrap();
-        assert!(RunningMark::set(dir.path(), "this").unwrap().1.is_none(), "it ended cleanly");
+        mark.stopped().unwrap();
+        assert!(set("this").1.is_none(), "it ended cleanly");
         let left = write("left by the run before");
         // Longer than the file system's clock takes for a step.
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        let (_, suspects) = RunningMark::set(dir.path(), "this").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let (_, suspects) = set("this");
         let suspects = suspects.unwrap();
+        assert!(suspects.same_boot);
         assert!(suspects.include(&left));
         assert!(!suspects.include(&write("being written by this run")));
+    }
+
+    #[test]
+    fn what_was_not_checked_is_checked_by_the_next_run() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("data")).unwrap();
+        let save = |secs: u64| {
+            let path = dir.path().join("data/storage_stat.dat");
+            let file = fs::File::create(path).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(secs)).unwrap();
+        };
+        let set = |boot: &str| {
+            let (mark, suspects) = RunningMark::set(dir.path(), boot).unwrap();
+            (mark, suspects.map(|suspects| (suspects.from, suspects.same_boot)))
+        };
+        save(1000);
+        assert_eq!(set("one").1, None);
+        save(2000);
+        assert_eq!(set("two").1, Some((1910, false)), "the power failed");
+        save(3000);
+        let (mark, suspects) = set("two");
+        assert_eq!(suspects, Some((1910, false)), "it was killed before that was checked");
+        mark.stopped().unwrap();
+        let (mark, suspects) = set("two");
+        assert_eq!(suspects, Some((1910, false)), "nor did this one check it");
+        mark.checked().unwrap();
+        let (mark, suspects) = set("two");
+        assert_eq!(suspects, Some((2910, true)));
+        mark.stopped().unwrap();
+        assert_eq!(set("three").1, Some((2910, false)), "the power failed after a clean stop");
     }
 }

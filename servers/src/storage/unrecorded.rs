@@ -128,15 +128,22 @@ impl Search<'_> {
                 continue;
             };
             let Ok(logic) = LogicName::parse(name.as_bytes()) else { continue };
-            // Files of other members are theirs to replicate; so is what changed long before.
-            let is_own = logic.stamp().is_some_and(|s| s.source == self.engine.identity.source);
-            if !is_own || tail.names.contains_key(&name) {
+            if tail.names.contains_key(&name) {
                 continue;
             }
+            let is_own = logic.stamp().is_some_and(|s| s.source == self.engine.identity.source);
             let certain = logic.kind() == Kind::Normal && !is_metadata(&name);
             let Ok(meta) = path.symlink_metadata() else { continue };
-            if meta.is_file() && self.is_recent(&meta) && (certain || self.suspects.same_boot) {
-                self.record(Operation::Create, &name)?;
+            if !meta.is_file() || !self.is_recent(&meta) {
+                continue;
+            }
+            let record = Record::new(Operation::Create, &name);
+            match is_own {
+                true if certain || self.suspects.same_boot => self.record(record)?,
+                // It is its source's to replicate; but that may have lost it, and is given back what
+                // is recorded here.
+                false if certain => self.record(record.of_peer())?,
+                _ => {}
             }
         }
         Ok(())
@@ -152,7 +159,7 @@ impl Search<'_> {
         let Ok(path) = self.engine.store.file(&logic) else { return Ok(()) };
         match path.symlink_metadata() {
             Ok(meta) if meta.is_file() && self.is_recent(&meta) => {
-                self.record(Operation::Update, name)
+                self.record(Record::new(Operation::Update, name))
             }
             _ => Ok(()),
         }
@@ -166,7 +173,7 @@ impl Search<'_> {
         if !self.engine.file(name).is_ok_and(is_there) {
             return Ok(());
         }
-        self.record(Operation::Delete, name)?;
+        self.record(Record::new(Operation::Delete, name))?;
         if let Err(status) = delete::remove(self.engine, name, false) {
             tracing::error!(%status, %name, "cannot delete once more what came back");
         }
@@ -179,9 +186,8 @@ impl Search<'_> {
             && (meta.ctime(), meta.ctime_nsec()) < self.suspects.until
     }
 
-    fn record(&mut self, operation: Operation, name: &Name) -> io::Result<()> {
-        let now = self.engine.now();
-        let ticket = self.engine.binlog.push(now, &[Record::new(operation, name)])?;
+    fn record(&mut self, record: Record) -> io::Result<()> {
+        let ticket = self.engine.binlog.push(self.engine.now(), &[record])?;
         self.engine.binlog.commit(&ticket)?;
         self.added += 1;
         Ok(())

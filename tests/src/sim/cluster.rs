@@ -248,11 +248,16 @@ impl Cluster {
 }
 
 /// Lives of hosts are shorter here than the steps of the clock by which files are stamped, and a
-/// storage tells by these stamps what its last life has left.
+/// storage tells by these stamps what its last life has left. A stamp may be as fine as the exact
+/// clock, which is ahead of the other by up to a step.
 fn let_the_file_clock_tick() {
-    let now = || rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    let before = now();
-    while now() == before {
+    use rustix::time::{ClockId, clock_gettime};
+    let nanos = |id| {
+        let time = clock_gettime(id);
+        (time.tv_sec, time.tv_nsec)
+    };
+    let before = nanos(ClockId::Realtime);
+    while nanos(ClockId::RealtimeCoarse) <= before {
         std::thread::yield_now();
     }
 }

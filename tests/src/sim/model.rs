@@ -20,6 +20,8 @@ const COMPLAINTS_MAX: usize = 40;
 pub enum Life {
     /// It was uploaded and nobody deleted it.
     Alive,
+    /// It was uploaded, and its source lost power soon after: all members have it, or none.
+    Doubtful,
     /// A deletion got no answer, or an error.
     Unknown,
     /// It was deleted.
@@ -116,7 +118,12 @@ impl FileModel {
     /// This host has lost power since something was acknowledged, perhaps by it alone.
     fn doubt(&mut self, ip: IpAddr) {
         let is_own = self.id.source().is_some_and(|source| is_at(source, ip));
-        if is_own || self.id.kind() == Kind::Slave || self.deleted_anywhere {
+        if is_own && self.life == Life::Alive && self.id.kind() == Kind::Normal {
+            self.life = Life::Doubtful;
+        } else if is_own && self.life != Life::Doubtful
+            || self.id.kind() == Kind::Slave
+            || self.deleted_anywhere
+        {
             self.life = Life::Unknown;
             self.contested = true;
         }
@@ -206,7 +213,9 @@ impl Model {
         let Some((first_ip, first)) = trees.first() else { return complaints };
         let contested = |name: &str| {
             let base = name.strip_suffix(METADATA_SUFFIX).unwrap_or(name);
-            files.get(base).map_or_else(|| self.is_lost_stray(base), |file| file.contested)
+            let file = files.get(base);
+            let is_doubtful = || base != name && file.is_some_and(|f| f.life == Life::Doubtful);
+            is_doubtful() || file.map_or_else(|| self.is_lost_stray(base), |file| file.contested)
         };
         // A crash may leave a file that nobody was told of, and that nobody needs to have.
         // So may it leave one that was to be deleted, where nobody heard of that.
@@ -256,7 +265,7 @@ fn check(file: &FileModel, name: &str, tree: &Tree) -> Option<String> {
         (Life::Deleted, None) if metadata.is_some() => {
             return Some(format!("{name} was deleted, its metadata is there"));
         }
-        (Life::Alive, Some(bytes)) if !file.contested && !file.may_be(bytes) => {
+        (Life::Alive | Life::Doubtful, Some(bytes)) if !file.contested && !file.may_be(bytes) => {
             let (len, known) = (bytes.len(), file.content.len());
             let maybe = file.maybe.as_ref().map(Vec::len);
             return Some(format!("{name} has {len} other bytes than {known} or {maybe:?}"));

@@ -64,7 +64,8 @@ mod tests {
     use super::*;
 
     fn entry(operation: Operation, replica: bool, name: &str, extra: Extra) -> Entry {
-        Entry { time: 5, operation, replica, name: Name::new(name.as_bytes()).unwrap(), extra }
+        let (name, returned) = (Name::new(name.as_bytes()).unwrap(), false);
+        Entry { time: 5, operation, replica, name, extra, returned }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(in crate::storage) struct Entry {
     pub name: Name,
     /// What else the record tells.
     pub extra: Extra,
+    /// Whether it is the reader's own file, which is given back. No record tells that.
+    pub returned: bool,
 }
 
 /// What a record tells beside the name.
@@ -39,7 +41,7 @@ pub(in crate::storage) enum Extra {
 
 impl Entry {
     /// Reads a line without its end.
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let mut words = std::str::from_utf8(line).ok()?.split(' ');
         let time = words.next()?.parse().ok()?;
         let [letter] = *words.next()?.as_bytes() else { return None };
@@ -58,7 +60,8 @@ impl Entry {
             _ => Extra::Nothing,
         };
         let replica = letter.is_ascii_lowercase();
-        words.next().is_none().then_some(Self { time, operation, replica, name, extra })
+        let returned = false;
+        words.next().is_none().then_some(Self { time, operation, replica, name, extra, returned })
     }
 }
 

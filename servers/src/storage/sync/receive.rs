@@ -92,6 +92,8 @@ pub(super) struct Incoming {
     engine: Arc<Engine>,
     name: Name,
     operation: Operation,
+    /// It was uploaded here, and a peer gives it back.
+    is_back: bool,
     size: u64,
     timestamp: i32,
     path: PathBuf,
@@ -103,15 +105,25 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Begins a file, whose content is dropped when the same is here already.
-    pub(super) fn begin(engine: Arc<Engine>, head: &SyncFile, operation: Operation) -> Done<Self> {
+    /// Begins a file, whose content is dropped when the same is here already, or any when it is
+    /// given back.
+    pub(super) fn begin(
+        engine: Arc<Engine>,
+        head: &SyncFile,
+        operation: Operation,
+        is_back: bool,
+    ) -> Done<Self> {
         let (name, size) = (head.name, u64::try_from(head.size).map_err(|_| Status::EINVAL)?);
         let (logic, path) = plain(&engine, &name)?;
+        let is_own = || logic.stamp().is_some_and(|s| s.source == engine.identity.source);
+        if is_back && !is_own() {
+            return Err(Status::EINVAL);
+        }
         let (promised_crc, store_path) = (promised_crc(&logic, size), logic.store_path());
         let there = lstat(&engine, &path)?;
         let same = there.is_some_and(|stat| stat.is_file && stat.size == size);
         let file = match operation {
-            Operation::Create if same => None,
+            Operation::Create if same || is_back && there.is_some() => None,
             _ => {
                 engine.check_room()?;
                 let temporary = engine.store.temporary(store_path)?;
@@ -125,6 +137,7 @@ impl Incoming {
             engine,
             name,
             operation,
+            is_back,
             size,
             timestamp,
             path,
@@ -156,8 +169,15 @@ impl Incoming {
             tracing::debug!(name = %self.name, "a peer's file was deleted: it is not taken over");
             return left_alone(Status::OK);
         }
-        let done = record(self.operation, &self.name);
+        // Other peers may not have what was lost here, and hear of it from nobody else.
+        let done = match self.is_back {
+            true => Record::new(self.operation, &self.name),
+            false => record(self.operation, &self.name),
+        };
         let Some((temporary, file)) = &self.file else {
+            if self.is_back {
+                return left_alone(Status::EEXIST);
+            }
             let (pending, _) = made(&self.engine, self.timestamp, done)?;
             return Ok((pending, Status::EEXIST));
         };
@@ -170,7 +190,12 @@ impl Incoming {
             return left_alone(Status::OK);
         }
         file.set_modified(self.timestamp.into()).map_err(status)?;
-        self.engine.disk.replace(temporary, &self.path).map_err(status)?;
+        let disk = &self.engine.disk;
+        let published = match self.is_back {
+            true => disk.publish(temporary, &self.path),
+            false => disk.replace(temporary, &self.path),
+        };
+        published.map_err(status)?;
         self.file = None;
         made(&self.engine, self.timestamp, done)
     }

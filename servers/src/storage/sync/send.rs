@@ -13,9 +13,9 @@ use crate::storage::engine::Engine;
 use crate::storage::ops::{Done, status};
 use crate::storage::stats::Op;
 use bytes::BytesMut;
-use fdfs_core::net::{AHEAD_MAX, CHUNK_LEN, Conn};
+use fdfs_core::net::{CHUNK_LEN, Conn};
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
-use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, GIVES_BACK, Introduced};
 use fdfs_core::protocol::storage::{FileInfo, FileRef, INFO_WITHOUT_CRC};
 use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::{Rest, Wire};
@@ -79,14 +79,11 @@ impl PeerConn {
         self.used.elapsed() < IDLE_MAX
     }
 
-    /// Says which storage this is; from then on the peer notes how far it has come. Tells how many
-    /// requests it takes ahead of its answers, and since when its machine runs.
-    pub(super) async fn introduce(&mut self) -> Result<(usize, BootId)> {
+    /// Says which storage this is; from then on the peer notes how far it has come. Peers of the
+    /// original tell nothing.
+    pub(super) async fn introduce(&mut self) -> Result<Option<Introduced>> {
         let (command, id) = (Command::REPORT_SERVER_ID, self.engine.identity.id);
-        let told: Option<Introduced> = self.conn.call_with_flags(command, ASKS_AHEAD, &id).await?;
-        Ok(told.map_or((1, BootId::EMPTY), |told| {
-            (usize::from(told.ahead_max).clamp(1, AHEAD_MAX), told.boot)
-        }))
+        self.conn.call_with_flags(command, ASKS_AHEAD, &id).await
     }
 
     /// Asks for a sign of life.
@@ -133,8 +130,13 @@ impl PeerConn {
     async fn whole(&mut self, entry: &Entry, mut command: Command) -> Result<()> {
         let Some(content) = self.open(&entry.name, Part::Whole).await? else { return Ok(()) };
         let (group, name) = (self.engine.identity.group, entry.name);
-        let mut is_there = false;
-        if self.exists_there && command == Command::SYNC_CREATE_FILE {
+        let (mut is_there, mut flags) = (false, 0);
+        if entry.returned {
+            if self.size_there(&name).await?.is_some() {
+                return Ok(());
+            }
+            flags = GIVES_BACK;
+        } else if self.exists_there && command == Command::SYNC_CREATE_FILE {
             match self.size_there(&name).await? {
                 Some(size) if size == content.len => is_there = true,
                 Some(_) => command = Command::SYNC_UPDATE_FILE,
@@ -145,7 +147,7 @@ impl PeerConn {
         let head = SyncFile { name, size, timestamp: seconds(entry.time), group }.encode();
         let outcome = match is_there {
             true => self.exchange(command, Status::EEXIST.0, &head, None).await?,
-            false => self.exchange(command, 0, &head, Some(content)).await?,
+            false => self.exchange(command, flags, &head, Some(content)).await?,
         };
         self.exists_there = outcome == Status::EEXIST;
         self.settle(entry, outcome, &[Status::EEXIST])

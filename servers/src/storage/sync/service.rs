@@ -12,10 +12,16 @@ use bytes::BytesMut;
 use fdfs_core::net::AHEAD_MAX;
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
 use fdfs_core::protocol::frame::Header;
-use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, GIVES_BACK, Introduced};
 use fdfs_core::protocol::{Command, Group, Name, Status, StorageId};
 use fdfs_core::wire::Wire;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a peer that introduces itself waits until the files of the last run are checked; then it
+/// comes again.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Why a request ends early.
 enum Stop {
@@ -72,7 +78,7 @@ impl Session {
     ) -> Result<Done<Option<BytesMut>>, ConnError> {
         let (command, content_len) = (request.header.command, request.content_len);
         if command == Command::REPORT_SERVER_ID {
-            return Ok(self.introduce(engine, conn, request.header.status));
+            return Ok(self.introduce(engine, conn, request.header.status).await);
         }
         match received(self, engine, conn, request).await {
             Ok(arrived) => self.unrecorded.push((command, content_len, arrived)),
@@ -92,13 +98,25 @@ impl Session {
         Ok(Ok(None))
     }
 
-    fn introduce(&mut self, engine: &Engine, conn: &Conn, flags: Status) -> Done<Option<BytesMut>> {
+    async fn introduce(
+        &mut self,
+        engine: &Engine,
+        conn: &Conn,
+        flags: Status,
+    ) -> Done<Option<BytesMut>> {
         let id = StorageId::decode(conn.head()).ok().filter(|id| !id.is_empty());
         self.source = id.or(self.source);
         id.ok_or(Status::EINVAL)?;
+        if flags.0 != ASKS_AHEAD {
+            return Ok(Some(None::<Introduced>.encode()));
+        }
+        let mut checked = engine.checked.subscribe();
+        let is_checked = timeout(CHECK_TIME_MAX, checked.wait_for(|checked| *checked)).await;
+        is_checked.map_err(|_| Status::EBUSY)?.map_err(|_| Status::EBUSY)?;
         let ahead_max = u8::try_from(AHEAD_MAX).unwrap_or(u8::MAX);
-        let told = Introduced { ahead_max, boot: engine.boot };
-        Ok(Some((flags.0 == ASKS_AHEAD).then_some(told).encode()))
+        let (boot, source) = (engine.boot, engine.identity.source);
+        let told = Introduced { ahead_max, boot, source };
+        Ok(Some(Some(told).encode()))
     }
 
     /// Locks a file. Changes of this connection may hold it, and others may wait for theirs: so no
@@ -263,12 +281,15 @@ async fn file(
     if u64::try_from(head.size) != Ok(request.content_len) {
         return Err(Status::EINVAL.into());
     }
+    let is_back = operation == Operation::Create && request.header.status == Status(GIVES_BACK);
+    // It tells nothing of how far the peer has come with its own changes.
+    let timestamp = if is_back { 0 } else { timestamp };
     let for_work = engine.clone();
     if request.content_len <= BUFFER_LARGE_LEN as u64 {
         let content = conn.whole_content().await?;
         let guard = session.lock(engine, name).await;
         let done = lane.run_with(content, move |content| {
-            let begun = Incoming::begin(for_work, &head, operation);
+            let begun = Incoming::begin(for_work, &head, operation, is_back);
             let made = begun.and_then(|mut incoming| {
                 incoming.write(content)?;
                 incoming.finish()
@@ -279,7 +300,8 @@ async fn file(
         conn.release_buffer();
         return arrived(store_path, made, timestamp, Some(guard));
     }
-    let mut incoming = lane.run(move || Incoming::begin(for_work, &head, operation)).await?;
+    let begin = move || Incoming::begin(for_work, &head, operation, is_back);
+    let mut incoming = lane.run(begin).await?;
     while conn.content_left() > 0 {
         let piece = match conn.fill_content(BUFFER_LARGE_LEN).await {
             Ok(piece) => piece,

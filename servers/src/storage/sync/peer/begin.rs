@@ -60,18 +60,20 @@ impl Sender {
     /// Goes back to what the peer has for sure, when its machine was started anew since it was met
     /// last.
     pub(super) async fn meet(&mut self, boot: BootId) -> Result<(), Pause> {
-        if self.kept.boot == boot {
+        if self.kept.knows(boot) {
             return Ok(());
         }
+        let mut end = None;
         if let Some(mark) = self.kept.back_to(self.mark, boot) {
             tracing::warn!(peer = %self.id, from = ?self.mark.position, to = ?mark.position,
                 "the machine of a peer was restarted: what it may have lost is sent again");
+            end = Some(*self.written.borrow());
             self.mark = mark;
             self.read_from(mark.position).await?;
             self.save_mark().await;
         }
         // Only now: a crash before this lets it be sent once more.
-        self.kept.boot = boot;
+        self.kept.meet(boot, end);
         self.save_kept().await;
         Ok(())
     }

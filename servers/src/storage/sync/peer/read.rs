@@ -3,6 +3,7 @@
 use super::{Pause, Sender, local};
 use crate::storage::binlog::Position;
 use crate::storage::sync::batch::{Batch, is_for};
+use crate::storage::sync::kept::Returns;
 use crate::storage::sync::mark::Mark;
 use crate::storage::sync::reader::{BinlogReader, Entry, Next};
 use std::io;
@@ -36,12 +37,18 @@ impl Source {
     }
 
     /// Reads up to `most` records for the peer of this mark that do not touch the same files.
-    fn read(&mut self, mark: &Mark, most: usize, end: Position) -> io::Result<Read> {
+    fn read(
+        &mut self,
+        mark: &Mark,
+        returns: Option<Returns>,
+        most: usize,
+        end: Position,
+    ) -> io::Result<Read> {
         let to = self.held.as_ref().map_or(self.reader.position(), |(_, begin)| *begin);
         let mut read = Read { batch: Batch::default(), to, skipped: 0, damaged: 0, packed: None };
         while read.batch.len() < most && read.skipped < SKIPPED_MAX {
             let begin = self.reader.position();
-            let (entry, begin) = match self.held.take() {
+            let (mut entry, begin) = match self.held.take() {
                 Some(held) => held,
                 None => match self.reader.next(end)? {
                     Next::Entry(entry) => (entry, begin),
@@ -61,7 +68,9 @@ impl Source {
                     }
                 },
             };
-            if !is_for(mark, &entry) {
+            let is_due = is_for(mark, &entry);
+            entry.returned = !is_due && returns.is_some_and(|own| own.include(&entry, begin));
+            if !is_due && !entry.returned {
                 read.skipped += 1;
             } else if let Some(entry) = read.batch.add(entry, self.reader.position()) {
                 self.held = Some((entry, begin));
@@ -79,8 +88,9 @@ impl Sender {
         loop {
             let Some(mut source) = self.source.take() else { return Err(Pause::Told) };
             let (mark, most) = (self.mark, self.batch_len_max());
+            let returns = self.peer_source.map(|peer| self.kept.returns(peer));
             let reading = move || {
-                let read = source.read(&mark, most, end);
+                let read = source.read(&mark, returns, most, end);
                 (source, read)
             };
             let (source, read) = self.engine.records_lane.run(reading).await;

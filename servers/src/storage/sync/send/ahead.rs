@@ -20,6 +20,8 @@ const SHORT_LEN_MAX: u64 = 64 << 10;
 /// Whether a change may be sent ahead, as far as its record tells.
 pub(in crate::storage::sync) fn is_short(entry: &Entry) -> bool {
     match entry.operation {
+        // The peer is asked before.
+        _ if entry.returned => false,
         Operation::Delete => true,
         Operation::Create | Operation::Update => {
             let Ok(logic) = LogicName::parse(entry.name.as_bytes()) else { return false };
