@@ -64,8 +64,8 @@ mod tests {
     use super::*;
 
     fn entry(operation: Operation, replica: bool, name: &str, extra: Extra) -> Entry {
-        let (name, returned) = (Name::new(name.as_bytes()).unwrap(), false);
-        Entry { time: 5, operation, replica, name, extra, returned }
+        let (name, offer) = (Name::new(name.as_bytes()).unwrap(), None);
+        Entry { time: 5, operation, replica, name, extra, offer }
     }
 
     #[test]

@@ -88,7 +88,7 @@ mod tests {
             replica: false,
             name,
             extra: Extra::Nothing,
-            returned: false,
+            offer: None,
         };
         let end = |number| Position { index: 0, offset: number };
         Handout::new((1..=len).map(|number| (entry(1), end(number))).collect(), conns)

@@ -1,14 +1,14 @@
 //! What a peer has for sure. It answers when the kernel has what it was sent, and the kernel takes
 //! its time until the disk has it, too: a peer that loses power loses that. So a sender remembers
 //! how far it was a while ago, and goes back there when the peer's machine was started anew. What
-//! the peer still has it says it has. On the way it also gives the peer back what that had sent
-//! here, and may have lost itself.
+//! the peer still has it says it has. On the way it also offers the peer what is not due: what that
+//! had sent here, and may have lost itself; and old files, if the peer got them within that time.
 //!
 //! Beside each mark lies a file of its own for that: the original's marks stay as they are.
 
 use super::METADATA_SUFFIX;
 use super::mark::Mark;
-use super::reader::Entry;
+use super::reader::{Entry, Offer};
 use crate::state_file::{read_optional, safe_write};
 use crate::storage::binlog::{Operation, Position};
 use crate::storage::disk::WRITE_BACK_TIME;
@@ -32,8 +32,7 @@ pub(super) struct Kept {
     /// Since when the peer's machine runs; empty until it was met.
     boot: BootId,
     mark: Mark,
-    /// Up to where the peer is given back its own files; the beginning for not at all.
-    returns_until: Position,
+    offers: Offers,
     /// Marks that were reached since, with the time.
     reached: VecDeque<(Instant, Mark)>,
 }
@@ -50,9 +49,6 @@ impl Kept {
         let Some(text) = read_optional(&path)? else { return Ok(Self::new(mark)) };
         let ini = Ini::parse(&String::from_utf8_lossy(&text));
         let boot = ini.global().get("boot").and_then(|text| BootId::new(text.trim().as_bytes()));
-        let number = |key| ini.global().get(key).and_then(|text| text.trim().parse::<u64>().ok());
-        let index = number("returns_index").and_then(|index| u32::try_from(index).ok());
-        let until = index.zip(number("returns_offset"));
         let kept = match Mark::load(&path) {
             Ok(Some(kept)) => kept,
             _ => {
@@ -63,10 +59,9 @@ impl Kept {
         };
         Ok(Self {
             boot: boot.unwrap_or_default(),
-            mark: earlier(kept, mark),
-            returns_until: until
-                .map_or_else(Position::default, |(index, offset)| Position { index, offset }),
+            mark: Mark { position: kept.position.min(mark.position), ..kept },
             reached: VecDeque::new(),
+            offers: Offers::load(&ini),
         })
     }
 
@@ -91,24 +86,29 @@ impl Kept {
         self.mark != before && self.boot != BootId::EMPTY
     }
 
-    /// Where to go back to from this mark for a peer whose machine runs since `boot`; `None` when it
-    /// was not met before, or does not say.
-    pub(super) fn back_to(&mut self, mark: Mark, boot: BootId) -> Option<Mark> {
+    /// Notes since when the peer's machine runs. Tells where to go back to from this mark, if it was
+    /// restarted since it was met last and says so; what is recorded up to `end` is offered then.
+    pub(super) fn meet(&mut self, boot: BootId, mark: Mark, end: Position) -> Option<Mark> {
         let is_known = self.boot != BootId::EMPTY && boot != BootId::EMPTY;
-        self.reached.clear();
-        is_known.then(|| earlier(self.mark, mark))
+        (self.boot, self.reached) = (boot, VecDeque::new());
+        if !is_known {
+            return None;
+        }
+        let kept = self.mark;
+        let is_filled_again = kept.sends_old() || kept.position < self.offers.until;
+        let old_until = match kept.sends_old() {
+            true => Some(mark.until),
+            false => self.offers.old_until,
+        };
+        let old_until = old_until.filter(|_| is_filled_again && !mark.sends_old());
+        self.offers = Offers { until: end, old_until };
+        // It may be the mark's own position that is earlier, when the binlog has lost its end.
+        Some(Mark { position: kept.position.min(mark.position), ..mark })
     }
 
-    /// Notes since when the peer's machine runs; what was recorded up to `end` before is given back
-    /// when the sender went back for that.
-    pub(super) fn meet(&mut self, boot: BootId, end: Option<Position>) {
-        self.boot = boot;
-        self.returns_until = end.unwrap_or(self.returns_until);
-    }
-
-    /// What the peer that names its files like this is given back.
-    pub(super) fn returns(&self, source: Source) -> Returns {
-        Returns { until: self.returns_until, source }
+    /// What the peer is offered.
+    pub(super) fn offers(&self) -> Offers {
+        self.offers
     }
 
     /// Saves it beside the mark. May block.
@@ -116,47 +116,65 @@ impl Kept {
         &self,
         mark_path: &Path,
     ) -> impl FnOnce() -> io::Result<()> + Send + use<> {
-        let (path, mark, until) = (beside(mark_path), self.mark.to_text(), self.returns_until);
-        let returns = format!("returns_index={}\nreturns_offset={}\n", until.index, until.offset);
-        let text = format!("{mark}boot={}\n{returns}", self.boot);
+        let (path, mark, offers) = (beside(mark_path), self.mark.to_text(), self.offers.to_text());
+        let text = format!("{mark}boot={}\n{offers}", self.boot);
         move || safe_write(&path, text.as_bytes())
     }
 }
 
-/// A peer's own files that are given back.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Returns {
+/// What a peer is offered on the way from where its sender went back to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Offers {
+    /// Records that begin before this; the beginning for none.
     until: Position,
-    source: Source,
+    /// Files recorded up to this time are old; `None` when these are not offered.
+    old_until: Option<i64>,
 }
 
-impl Returns {
-    /// Whether the file of this record, which begins there, is one of them. Content that changes
-    /// is not: the peer may have changed it since.
-    pub(super) fn include(&self, entry: &Entry, begin: Position) -> bool {
-        if begin >= self.until || !entry.replica || entry.operation != Operation::Create {
-            return false;
+impl Offers {
+    fn load(ini: &Ini) -> Self {
+        let scope = ini.global();
+        let text = |key| scope.get(key).map(str::trim);
+        let index = text("offers_index").and_then(|text| text.parse().ok());
+        let offset = text("offers_offset").and_then(|text| text.parse().ok());
+        let until = index.zip(offset).map(|(index, offset)| Position { index, offset });
+        let old_until = text("offers_old_until").and_then(|text| text.parse().ok());
+        Self { until: until.unwrap_or_default(), old_until }
+    }
+
+    fn to_text(self) -> String {
+        let Position { index, offset } = self.until;
+        let old = self.old_until.map(|time| format!("offers_old_until={time}\n"));
+        format!("offers_index={index}\noffers_offset={offset}\n{}", old.unwrap_or_default())
+    }
+
+    /// Why the peer is offered the file of a record that is not due and begins there. `source` is how
+    /// the peer names its files.
+    pub(super) fn why(&self, entry: &Entry, begin: Position, source: Source) -> Option<Offer> {
+        use Operation as O;
+        if begin >= self.until || !entry.replica {
+            return None;
         }
         let name = entry.name.as_bytes();
-        let logic = LogicName::parse(name).ok().filter(|_| !name.ends_with(METADATA_SUFFIX));
-        logic.is_some_and(|logic| {
-            matches!(logic.kind(), Kind::Normal | Kind::Slave)
-                && !logic.has_appender_mark()
-                && logic.stamp().is_some_and(|stamp| stamp.source == self.source)
-        })
+        let logic = LogicName::parse(name).ok()?;
+        let stamp = logic.stamp()?;
+        // Of what changes, the peer may have another state than what is here.
+        let never_changes = matches!(logic.kind(), Kind::Normal | Kind::Slave)
+            && !logic.has_appender_mark()
+            && !name.ends_with(METADATA_SUFFIX);
+        match entry.operation {
+            O::Create if never_changes && stamp.source == source => Some(Offer::Own),
+            O::Create | O::Update | O::Rename => {
+                self.old_until.filter(|until| entry.time <= *until).map(|_| Offer::Old)
+            }
+            _ => None,
+        }
     }
 }
 
 /// The file beside a mark.
 pub(super) fn beside(mark_path: &Path) -> PathBuf {
     mark_path.with_extension(EXTENSION)
-}
-
-/// The mark with an earlier position. It may be the mark's own that is earlier, when the binlog has
-/// lost its end. Old files of others are not sent once more: they may have changed at their sources,
-/// and what is here may be behind what the peer has from there.
-fn earlier(kept: Mark, mark: Mark) -> Mark {
-    Mark { position: kept.position.min(mark.position), ..mark }
 }
 
 #[cfg(test)]
@@ -178,46 +196,86 @@ mod tests {
         let begin = Instant::now();
         let at = |secs| begin + Duration::from_secs(secs);
         let mut kept = Kept::new(mark(10));
-        assert_eq!(kept.back_to(mark(20), boot("one")), None, "nobody was met before");
-        kept.boot = boot("one");
+        let end = Position { index: 3, offset: 7 };
+        assert_eq!(kept.meet(boot("one"), mark(20), end), None, "nobody was met before");
         for step in 0..20 {
-            assert!(!kept.reach(mark(20 + step), at(4 * step)), "not yet");
-        }
-        assert_eq!(kept.back_to(mark(40), BootId::EMPTY), None, "it does not say");
-        for step in 0..20 {
-            kept.reach(mark(20 + step), at(6 * step));
+            let has_changed = kept.reach(mark(20 + step), at(6 * step));
+            assert!(!has_changed || step >= 15, "not yet");
             assert!(kept.reached.len() <= 10, "bounded");
         }
         assert_eq!(kept.mark.position.offset, 24, "90 seconds before the last");
-        let back = kept.back_to(mark(40), boot("two")).unwrap();
+        let back = kept.meet(boot("two"), mark(40), end).unwrap();
         assert_eq!((back.position.offset, back.sent, back.until), (24, 40, 7));
-        let back = kept.back_to(mark(5), boot("three")).unwrap();
+        assert_eq!(kept.offers(), Offers { until: end, old_until: None });
+        let back = kept.meet(boot("three"), mark(5), end).unwrap();
         assert_eq!(back.position.offset, 5, "the binlog had lost its end");
+        assert_eq!(kept.meet(BootId::EMPTY, mark(40), end), None, "it does not say");
     }
 
     #[test]
-    fn a_peer_is_given_back_its_own_files_that_never_change() {
-        const FILE: &str = "M00/00/00/Ck0AC2sAvq6AfyjFAAATiMRbAU0662.bin";
-        let until = Position { index: 0, offset: 50 };
-        let include = |letter: &str, name: &str, host: u8, offset: u64| {
-            let line = format!("5 {letter} {name}");
-            let entry = Entry::parse(line.as_bytes()).unwrap();
-            let returns = Returns { until, source: Source::Ip([10, 77, 0, host].into()) };
-            returns.include(&entry, Position { index: 0, offset })
+    fn a_peer_that_was_filled_just_before_is_offered_old_files_again() {
+        let source = |offset| Mark { need_sync_old: true, until: 90, ..mark(offset) };
+        let done = |offset| Mark { sync_old_done: true, ..source(offset) };
+        let end = |offset| Position { index: 0, offset };
+        let mut kept = Kept::new(source(10));
+        kept.meet(boot("one"), source(10), end(50));
+        let back = kept.meet(boot("two"), source(20), end(50)).unwrap();
+        assert!(back.sends_old() && kept.offers().old_until.is_none(), "they are due");
+        let back_to = |kept: &mut Kept, text, mark, end| {
+            let back = kept.meet(boot(text), mark, end).unwrap();
+            assert!(back.sync_old_done);
+            back.position.offset
         };
-        assert!(include("c", FILE, 11, 49));
-        assert!(include("c", &FILE.replace(".bin", "_big.bin"), 11, 0));
-        assert!(!include("c", FILE, 11, 50), "it has arrived since");
-        assert!(!include("c", FILE, 12, 0), "another's");
-        assert!(!include("C", FILE, 11, 0) && !include("d", FILE, 11, 0));
-        assert!(!include("c", &format!("{FILE}-m"), 11, 0));
-        assert!(!include("u", FILE, 11, 0));
+        assert_eq!(back_to(&mut kept, "three", done(40), end(50)), 10);
+        assert_eq!(kept.offers(), Offers { until: end(50), old_until: Some(90) });
+        // Again before all of them were offered, and some time after.
+        kept.mark = done(30);
+        assert_eq!(back_to(&mut kept, "four", done(45), end(60)), 30);
+        assert_eq!(kept.offers(), Offers { until: end(60), old_until: Some(90) });
+        kept.mark = done(70);
+        assert_eq!(back_to(&mut kept, "five", done(75), end(80)), 70);
+        assert_eq!(kept.offers(), Offers { until: end(80), old_until: None });
+    }
+
+    #[test]
+    fn offered_is_what_the_peer_had_sent_and_what_is_old_when_it_was_just_filled() {
+        const FILE: &str = "M00/00/00/Ck0AC2sAvq6AfyjFAAATiMRbAU0662.bin";
+        let (slave, metadata) = (FILE.replace(".bin", "_big.bin"), format!("{FILE}-m"));
+        let why_at = |offers: Offers, text: &str, host: u8, offset: u64| {
+            let entry = Entry::parse(text.as_bytes()).unwrap();
+            let source = Source::Ip([10, 77, 0, host].into());
+            offers.why(&entry, Position { index: 0, offset }, source)
+        };
+        let own = Offers { until: Position { index: 0, offset: 50 }, old_until: None };
+        let why = |letter: &str, name: &str| why_at(own, &format!("5 {letter} {name}"), 11, 49);
+        assert_eq!(why("c", FILE), Some(Offer::Own));
+        assert_eq!(why("c", &slave), Some(Offer::Own));
+        for letter in ["C", "d", "u"] {
+            assert_eq!(why(letter, FILE), None, "{letter}");
+        }
         let source = Source::Ip([10, 77, 0, 11].into());
         let stamp = Stamp { source, created: 5, size: SizeField::appender(7), crc32: 0 };
         let chars = stamp.encode();
         let appender = format!("M00/00/00/{}662.log", String::from_utf8_lossy(&chars));
-        assert!(!include("c", &appender, 11, 0));
-        assert!(!include("c", &appender.replace(".log", "_big.log"), 11, 0));
+        let of_appender = appender.replace(".log", "_big.log");
+        for name in [&metadata, &appender, &of_appender] {
+            assert_eq!(why("c", name), None, "{name}: it may have changed");
+        }
+        assert_eq!(why_at(own, &format!("5 c {FILE}"), 11, 50), None, "it has arrived since");
+        assert_eq!(why_at(own, &format!("5 c {FILE}"), 12, 49), None, "another's");
+        let old = Offers { old_until: Some(5), ..own };
+        for (record, wanted) in [
+            (format!("5 c {FILE}"), Some(Offer::Old)),
+            (format!("5 c {appender}"), Some(Offer::Old)),
+            (format!("5 u {metadata}"), Some(Offer::Old)),
+            (format!("5 r {FILE} {appender}"), Some(Offer::Old)),
+            (format!("6 c {FILE}"), None),
+            (format!("5 a {appender} 0 5"), None),
+            (format!("5 d {FILE}"), None),
+            (format!("5 C {FILE}"), None),
+        ] {
+            assert_eq!(why_at(old, &record, 12, 49), wanted, "{record}");
+        }
     }
 
     #[test]
@@ -227,14 +285,14 @@ mod tests {
         let unknown = Kept::load(&path, mark(30)).unwrap();
         assert_eq!((unknown.boot, unknown.mark), (BootId::EMPTY, mark(30)));
         let mut kept = Kept::new(mark(20));
-        kept.meet(boot("a b"), None);
-        assert_eq!(kept.returns_until, Position::default());
-        let end = Position { index: 3, offset: 7 };
-        kept.meet(boot("a b"), Some(end));
+        kept.boot = boot("a b");
+        kept.saving(&path)().unwrap();
+        assert_eq!(Kept::load(&path, mark(30)).unwrap().offers(), Offers::default());
+        kept.offers = Offers { until: Position { index: 3, offset: 7 }, old_until: Some(-9) };
         kept.saving(&path)().unwrap();
         let loaded = Kept::load(&path, mark(30)).unwrap();
         assert_eq!((loaded.boot, loaded.mark.position.offset), (boot("a b"), 20));
-        assert_eq!(loaded.returns_until, end);
+        assert_eq!(loaded.offers(), kept.offers());
         assert_eq!(Kept::load(&path, mark(10)).unwrap().mark.position.offset, 10);
         std::fs::write(beside(&path), "boot=one\n").unwrap();
         let damaged = Kept::load(&path, mark(30)).unwrap();

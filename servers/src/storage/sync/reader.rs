@@ -25,8 +25,17 @@ pub(in crate::storage) struct Entry {
     pub name: Name,
     /// What else the record tells.
     pub extra: Extra,
-    /// Whether it is the reader's own file, which is given back. No record tells that.
-    pub returned: bool,
+    /// Why it is sent although it is not due. No record tells that.
+    pub offer: Option<Offer>,
+}
+
+/// Why a peer is sent a file once more, in case that it has lost it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::storage) enum Offer {
+    /// It is the peer's own.
+    Own,
+    /// It is older than the peer, which got it from here.
+    Old,
 }
 
 /// What a record tells beside the name.
@@ -60,8 +69,8 @@ impl Entry {
             _ => Extra::Nothing,
         };
         let replica = letter.is_ascii_lowercase();
-        let returned = false;
-        words.next().is_none().then_some(Self { time, operation, replica, name, extra, returned })
+        let offer = None;
+        words.next().is_none().then_some(Self { time, operation, replica, name, extra, offer })
     }
 }
 

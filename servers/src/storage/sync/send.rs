@@ -6,7 +6,7 @@ mod ahead;
 pub(super) use ahead::is_short;
 
 use super::METADATA_SUFFIX;
-use super::reader::{Entry, Extra};
+use super::reader::{Entry, Extra, Offer};
 use crate::storage::binlog::Operation;
 use crate::storage::disk::{DiskFile, Stat};
 use crate::storage::engine::Engine;
@@ -100,6 +100,7 @@ impl PeerConn {
             return Ok(());
         }
         match (entry.operation, entry.extra) {
+            _ if entry.offer.is_some() => self.whole(entry, Command::SYNC_CREATE_FILE).await,
             (Operation::Create, _) => self.whole(entry, Command::SYNC_CREATE_FILE).await,
             (Operation::Update, _) => self.whole(entry, Command::SYNC_UPDATE_FILE).await,
             (Operation::Append, Extra::Numbers(offset, len)) => {
@@ -131,11 +132,11 @@ impl PeerConn {
         let Some(content) = self.open(&entry.name, Part::Whole).await? else { return Ok(()) };
         let (group, name) = (self.engine.identity.group, entry.name);
         let (mut is_there, mut flags) = (false, 0);
-        if entry.returned {
+        if let Some(offer) = entry.offer {
             if self.size_there(&name).await?.is_some() {
                 return Ok(());
             }
-            flags = GIVES_BACK;
+            flags = if offer == Offer::Own { GIVES_BACK } else { 0 };
         } else if self.exists_there && command == Command::SYNC_CREATE_FILE {
             match self.size_there(&name).await? {
                 Some(size) if size == content.len => is_there = true,

@@ -63,17 +63,15 @@ impl Sender {
         if self.kept.knows(boot) {
             return Ok(());
         }
-        let mut end = None;
-        if let Some(mark) = self.kept.back_to(self.mark, boot) {
+        let end = *self.written.borrow();
+        if let Some(mark) = self.kept.meet(boot, self.mark, end) {
             tracing::warn!(peer = %self.id, from = ?self.mark.position, to = ?mark.position,
                 "the machine of a peer was restarted: what it may have lost is sent again");
-            end = Some(*self.written.borrow());
             self.mark = mark;
             self.read_from(mark.position).await?;
             self.save_mark().await;
         }
         // Only now: a crash before this lets it be sent once more.
-        self.kept.meet(boot, end);
         self.save_kept().await;
         Ok(())
     }

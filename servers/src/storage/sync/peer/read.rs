@@ -3,9 +3,8 @@
 use super::{Pause, Sender, local};
 use crate::storage::binlog::Position;
 use crate::storage::sync::batch::{Batch, is_for};
-use crate::storage::sync::kept::Returns;
 use crate::storage::sync::mark::Mark;
-use crate::storage::sync::reader::{BinlogReader, Entry, Next};
+use crate::storage::sync::reader::{BinlogReader, Entry, Next, Offer};
 use std::io;
 
 /// Records that are not for the peer and are read at a time: so long others wait for the lane.
@@ -40,7 +39,7 @@ impl Source {
     fn read(
         &mut self,
         mark: &Mark,
-        returns: Option<Returns>,
+        offer: impl Fn(&Entry, Position) -> Option<Offer>,
         most: usize,
         end: Position,
     ) -> io::Result<Read> {
@@ -69,8 +68,8 @@ impl Source {
                 },
             };
             let is_due = is_for(mark, &entry);
-            entry.returned = !is_due && returns.is_some_and(|own| own.include(&entry, begin));
-            if !is_due && !entry.returned {
+            entry.offer = if is_due { None } else { offer(&entry, begin) };
+            if !is_due && entry.offer.is_none() {
                 read.skipped += 1;
             } else if let Some(entry) = read.batch.add(entry, self.reader.position()) {
                 self.held = Some((entry, begin));
@@ -88,9 +87,10 @@ impl Sender {
         loop {
             let Some(mut source) = self.source.take() else { return Err(Pause::Told) };
             let (mark, most) = (self.mark, self.batch_len_max());
-            let returns = self.peer_source.map(|peer| self.kept.returns(peer));
+            let (offers, peer) = (self.kept.offers(), self.peer_source);
+            let offer = move |entry: &Entry, begin| offers.why(entry, begin, peer?);
             let reading = move || {
-                let read = source.read(&mark, returns, most, end);
+                let read = source.read(&mark, offer, most, end);
                 (source, read)
             };
             let (source, read) = self.engine.records_lane.run(reading).await;

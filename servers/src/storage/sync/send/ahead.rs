@@ -21,7 +21,7 @@ const SHORT_LEN_MAX: u64 = 64 << 10;
 pub(in crate::storage::sync) fn is_short(entry: &Entry) -> bool {
     match entry.operation {
         // The peer is asked before.
-        _ if entry.returned => false,
+        _ if entry.offer.is_some() => false,
         Operation::Delete => true,
         Operation::Create | Operation::Update => {
             let Ok(logic) = LogicName::parse(entry.name.as_bytes()) else { return false };
