@@ -1,6 +1,7 @@
 //! The border to C: no panic crosses it, and every error leaves its detail on the thread.
 
 use crate::texts::c_text;
+use fdfs_core::client::caught;
 use fdfs_core::{Error, ErrorKind, Result};
 use std::cell::RefCell;
 use std::ffi::{CString, c_char, c_int};
@@ -63,12 +64,7 @@ thread_local! {
 
 /// The body of every function that can fail.
 pub(crate) fn run(body: impl FnOnce() -> Result<()>) -> c_int {
-    let done = catch_unwind(AssertUnwindSafe(body));
-    let error = match done {
-        Ok(Ok(())) => return 0,
-        Ok(Err(error)) => error,
-        Err(_) => Error::new(ErrorKind::Internal, "a bug in libfdfs: please report it"),
-    };
+    let Err(error) = caught(body) else { return 0 };
     let code = error.kind().number();
     // A thread that is ending keeps no detail.
     let _ = LAST.try_with(|last| last.replace(Some(Kept::new(&error))));

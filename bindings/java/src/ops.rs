@@ -3,16 +3,14 @@
 use crate::answer::{self, Answer};
 use crate::handles::lock;
 use crate::java;
-use fdfs_core::client::runtime;
+use fdfs_core::client::{Caught, caught, runtime};
 use fdfs_core::{Error, ErrorKind, Result};
 use jni::errors::ThrowRuntimeExAndDefault;
 use jni::objects::JClass;
 use jni::sys::jlong;
 use jni::{Env, EnvUnowned, jni_mangle};
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
@@ -32,7 +30,7 @@ pub(crate) fn start<'l, F>(
     F: Future<Output = Result<Answer>> + Send + 'static,
 {
     with_env(env, op, |env| {
-        let mut call = Guarded(Box::pin(prepare(env)?));
+        let mut call = Caught::new(prepare(env)?);
         // Not within another call, which keeps this thread from waiting for its sockets.
         if op < 0 && Handle::try_current().is_err() {
             return wait(env, call);
@@ -101,7 +99,7 @@ pub(crate) fn start_blocking<'l, F>(
         let call = prepare(env)?;
         let thread = std::thread::Builder::new().name("fdfs-blocking".into());
         let spawned = thread.spawn(move || {
-            give(op, catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(panicked));
+            give(op, caught(call));
         });
         spawned.map(|_| None).map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot start a thread").with_source(error)
@@ -116,7 +114,7 @@ fn with_env<'l>(
     run: impl FnOnce(&mut Env<'l>) -> Result<Option<Answer>>,
 ) {
     let given = env.with_env(|env| -> java::JniResult<()> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(env))).unwrap_or_else(panicked);
+        let outcome = caught(|| run(env));
         match outcome.transpose() {
             Some(outcome) => answer::give(env, op, outcome),
             None => Ok(()),
@@ -130,24 +128,6 @@ fn give(op: jlong, outcome: Result<Answer>) {
     if let Err(error) = java::enter(|env| answer::give(env, op, outcome)) {
         tracing::error!(%error, "an answer could not be given to Java");
     }
-}
-
-/// A call whose panics are its errors.
-struct Guarded<F>(Pin<Box<F>>);
-
-impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)))
-            .unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
-    }
-}
-
-fn panicked<T>(panic: Box<dyn Any + Send>) -> Result<T> {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    Err(Error::new(ErrorKind::Internal, format!("panic: {text}")))
 }
 
 /// Ends an operation and closes its connection. One that has ended is left alone.

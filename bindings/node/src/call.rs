@@ -2,8 +2,8 @@
 //! environment that made them.
 
 use crate::failure::{self, invalid};
-use fdfs_core::client::{self, CallOptions, Cancel, Client, runtime};
-use fdfs_core::{Error, ErrorKind, Result};
+use fdfs_core::Result;
+use fdfs_core::client::{self, CallOptions, Cancel, Caught, Client, runtime};
 use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
 use napi::threadsafe_function::{
     ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue,
@@ -12,9 +12,7 @@ use napi::{Env, Status};
 use napi_derive::napi;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,22 +27,10 @@ pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
     let calls = Calls::of(env)?;
     let (deferred, promise) = env.create_deferred()?;
     calls.start(&runtime, async move {
-        let done = caught(call).await;
+        let done = Caught::new(call).await;
         deferred.resolve(move |env| done.map_err(|error| failure::thrown(&env, &error)));
     });
     Ok(promise)
-}
-
-/// Turns a panic into an error.
-async fn caught<T>(call: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut call = pin!(call);
-    poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))).unwrap_or_else(|_| {
-            let text = "a bug in this library: the call panicked";
-            std::task::Poll::Ready(Err(Error::new(ErrorKind::Internal, text)))
-        })
-    })
-    .await
 }
 
 /// A result with the memory of the script that the call used, which is let go of on the script's

@@ -5,14 +5,11 @@ use crate::body::Shared;
 use crate::errors::{invalid, raise};
 use crate::event_loop::{EventLoop, Item, Moved, Task};
 use crate::values::ToPython;
-use fdfs_core::client::{CallOptions, Cancel, Client, Progress, runtime};
-use fdfs_core::{Error, ErrorKind, Result};
+use fdfs_core::Result;
+use fdfs_core::client::{CallOptions, Cancel, Caught, Client, Progress, caught, runtime};
 use pyo3::prelude::*;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Longest time that is counted; what is longer is as good as for ever.
@@ -126,7 +123,7 @@ impl<'py> Call<'py> {
         self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let work = Caught(Box::pin(work));
+        let work = Caught::new(work);
         match self.looped {
             None => {
                 let raised = self.raised;
@@ -158,31 +155,10 @@ impl<'py> Call<'py> {
     }
 }
 
-/// A future whose panics are errors.
-struct Caught<F>(Pin<Box<F>>);
-
-impl<T, F: Future<Output = Result<T>>> Future for Caught<F> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)));
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(internal(panic.as_ref()))))
-    }
-}
-
-fn internal(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    Error::new(ErrorKind::Internal, format!("a panic in the core: {text}"))
-}
-
 /// Runs something short on this thread, without the interpreter lock; panics are errors.
 pub(crate) fn detached<T: Send>(
     py: Python<'_>,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> PyResult<T> {
-    let done = py.detach(|| {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(internal(panic.as_ref())))
-    });
-    done.map_err(|error| raise(py, &error))
+    py.detach(|| caught(work)).map_err(|error| raise(py, &error))
 }

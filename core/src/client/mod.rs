@@ -19,6 +19,7 @@ mod address;
 mod admin;
 pub mod blocking;
 mod call;
+mod caught;
 mod content;
 mod download;
 mod feed;
@@ -33,6 +34,7 @@ mod writer;
 
 pub use address::{AddressMap, ServerAddress};
 pub use admin::Admin;
+pub use caught::{Caught, caught};
 pub use feed::{Feed, Feeder, feed};
 pub use options::{CallOptions, ClientOptions, Metadata, Progress, Range, UploadOptions};
 pub use reader::Reader;

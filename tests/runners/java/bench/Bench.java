@@ -31,20 +31,19 @@ public final class Bench {
                         STORED.add(client.upload(content, UploadOptions.NONE));
                         load.done();
                     }
-                });
-                clean(client);
+                }, () -> clean(client));
                 Load.measure("upload", size, 64, seconds, atATime(64, () ->
-                        async.upload(content, UploadOptions.NONE).thenAccept(STORED::add)));
-                clean(client);
+                        async.upload(content, UploadOptions.NONE).thenAccept(STORED::add)),
+                        () -> clean(client));
                 FileId id = client.upload(content, UploadOptions.NONE);
                 Load.measure("download", size, 1, seconds, load -> {
                     while (!load.isOver()) {
                         check(client.download(id), size);
                         load.done();
                     }
-                });
+                }, () -> {});
                 Load.measure("download", size, 64, seconds, atATime(64, () ->
-                        async.download(id).thenAccept(got -> check(got, size))));
+                        async.download(id).thenAccept(got -> check(got, size))), () -> {});
                 client.delete(id);
             }
         }

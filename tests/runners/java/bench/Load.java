@@ -28,10 +28,18 @@ final class Load {
         calls.incrementAndGet();
     }
 
+    /** Removes what a caller has stored. */
+    interface Cleaner {
+        /** Runs after each of the caller's runs: what is stored takes the servers' memory. */
+        void clean() throws Exception;
+    }
+
     /** Measures a caller, after a warm-up, and prints a line. */
-    static void measure(String op, int size, int concurrency, double seconds, Caller caller)
+    static void measure(
+            String op, int size, int concurrency, double seconds, Caller caller, Cleaner cleaner)
             throws Exception {
         caller.run(new Load(WARM_UP_SECONDS));
+        cleaner.clean();
         long start = System.nanoTime();
         long cpu = cpuNanos();
         Load load = new Load(seconds);
@@ -47,6 +55,7 @@ final class Load {
                 concurrency,
                 calls / took,
                 micros);
+        cleaner.clean();
     }
 
     /** Processor time of this process. */

@@ -30,11 +30,7 @@ public final class Usual {
                         load.done();
                     }
                 });
-                Load.measure("upload", size, count, seconds, uploads);
-                StorageClient1 client = client();
-                for (String id; (id = STORED.poll()) != null; ) {
-                    client.delete_file1(id);
-                }
+                Load.measure("upload", size, count, seconds, uploads, Usual::clean);
             }
             String id = client().upload_file1(content, "bin", null);
             for (int count : new int[] {1, 64}) {
@@ -47,11 +43,18 @@ public final class Usual {
                         load.done();
                     }
                 });
-                Load.measure("download", size, count, seconds, downloads);
+                Load.measure("download", size, count, seconds, downloads, () -> {});
             }
             client().delete_file1(id);
         }
         System.exit(0);
+    }
+
+    private static void clean() throws Exception {
+        StorageClient1 client = client();
+        for (String id; (id = STORED.poll()) != null; ) {
+            client.delete_file1(id);
+        }
     }
 
     private static StorageClient1 client() throws Exception {
