@@ -1,6 +1,7 @@
 //! Calls under way: promises for futures of the core, their options, and their end with the
 //! environment that made them.
 
+use crate::ends::Ends;
 use crate::failure::{self, invalid};
 use fdfs_core::Result;
 use fdfs_core::client::{self, CallOptions, Cancel, Caught, Client, runtime};
@@ -25,10 +26,9 @@ pub(crate) fn promise<'env, T: ToNapiValue + Send + 'static>(
 ) -> napi::Result<Object<'env>> {
     let runtime = runtime::handle().map_err(|error| failure::thrown(env, &error))?;
     let calls = Calls::of(env)?;
-    let (deferred, promise) = env.create_deferred()?;
+    let (deferred, promise) = calls.ends.promise(env)?;
     calls.start(&runtime, async move {
-        let done = Caught::new(call).await;
-        deferred.resolve(move |env| done.map_err(|error| failure::thrown(&env, &error)));
+        deferred.settle(Caught::new(call).await);
     });
     Ok(promise)
 }
@@ -52,8 +52,8 @@ impl<T: ToNapiValue> ToNapiValue for Held<T> {
 /// The calls that one environment (the main thread, a worker) has under way.
 ///
 /// They may use memory of the script, so they must have ended before the environment is gone.
-#[derive(Default)]
 struct Calls {
+    ends: Arc<Ends>,
     running: Mutex<(u64, HashMap<u64, AbortHandle>)>,
     ended: Condvar,
 }
@@ -67,10 +67,12 @@ impl Calls {
         if let Some(calls) = CALLS.with_borrow(Clone::clone) {
             return Ok(calls);
         }
-        let calls = Arc::new(Self::default());
+        let ends = Ends::new(env)?;
+        let calls = Arc::new(Self { ends, running: Mutex::default(), ended: Condvar::new() });
         env.add_env_cleanup_hook(calls.clone(), |calls| {
             CALLS.set(None);
             calls.end();
+            calls.ends.forget();
         })?;
         CALLS.set(Some(calls.clone()));
         Ok(calls)

@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod call;
 pub mod client;
 pub mod cluster;
+mod ends;
 pub mod failure;
 pub mod ids;
 pub mod streams;
