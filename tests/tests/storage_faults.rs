@@ -38,6 +38,17 @@ fn with_every_call_failing<T>(
     prepare: impl Fn(&mut Raw) -> T,
     ask: impl Fn(&mut Raw, &T) -> Answer,
 ) {
+    with_calls_failing(1, params, undo, prepare, ask);
+}
+
+/// The same with so many calls in a row that fail.
+fn with_calls_failing<T>(
+    count: i64,
+    params: &str,
+    undo: Undo,
+    prepare: impl Fn(&mut Raw) -> T,
+    ask: impl Fn(&mut Raw, &T) -> Answer,
+) {
     for errno in ERRNOS {
         let lab = EngineLab::new(errno, params, |_| {});
         let mut raw = lab.connect();
@@ -46,7 +57,7 @@ fn with_every_call_failing<T>(
         loop {
             let prepared = prepare(&mut raw);
             let (files, records) = (lab.files(), lab.binlog());
-            lab.disk.fail_call(nth);
+            lab.disk.fail_calls(nth, count);
             let answer = ask(&mut raw, &prepared);
             let failed = lab.disk.has_failed();
             lab.disk.fail_call(0);
@@ -129,6 +140,17 @@ fn slaves() {
 
 fn appender(raw: &mut Raw) -> String {
     upload(raw, Command::UPLOAD_APPENDER_FILE, b"hello", "log")
+}
+
+/// What cannot be cut off again is there for all members.
+#[test]
+fn appends_that_cannot_be_undone() {
+    for (len, count) in [(5000, 2), (700_000, 2), (700_000, 3)] {
+        with_calls_failing(count, "", Undo::Either, appender, |raw, name| {
+            let head = Append { name: id(name), content_len: len as i64 };
+            raw.call_with(Command::APPEND_FILE, &head, &bytes(len))
+        });
+    }
 }
 
 #[test]

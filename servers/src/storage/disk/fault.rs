@@ -27,6 +27,8 @@ impl Drop for Hang {
 pub struct FaultDisk {
     disk: Arc<dyn Disk>,
     calls_left: Arc<AtomicI64>,
+    /// How many fail in a row.
+    count: Arc<AtomicI64>,
     errno: i32,
     hung: Arc<Hung>,
 }
@@ -35,11 +37,18 @@ impl FaultDisk {
     /// A disk that works like `disk` until told otherwise.
     pub fn new(disk: Arc<dyn Disk>, errno: i32) -> Self {
         let calls_left = Arc::new(AtomicI64::new(i64::MAX));
-        Self { disk, calls_left, errno, hung: Arc::default() }
+        let count = Arc::new(AtomicI64::new(1));
+        Self { disk, calls_left, count, errno, hung: Arc::default() }
     }
 
     /// Lets the call number `nth`, counted from 1 now, fail; with 0 none.
     pub fn fail_call(&self, nth: i64) {
+        self.fail_calls(nth, 1);
+    }
+
+    /// The same for `count` calls in a row.
+    pub fn fail_calls(&self, nth: i64, count: i64) {
+        self.count.store(count, Ordering::SeqCst);
         self.calls_left.store(if nth == 0 { i64::MAX } else { nth }, Ordering::SeqCst);
     }
 
@@ -70,7 +79,9 @@ impl FaultDisk {
 
     fn pass(&self) -> io::Result<()> {
         match self.calls_left.fetch_sub(1, Ordering::SeqCst) {
-            1 => Err(io::Error::from_raw_os_error(self.errno)),
+            left if left <= 1 && left > 1 - self.count.load(Ordering::SeqCst) => {
+                Err(io::Error::from_raw_os_error(self.errno))
+            }
             _ => Ok(()),
         }
     }

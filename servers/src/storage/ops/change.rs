@@ -124,7 +124,7 @@ impl Writing {
 
     fn undo(&self) {
         let undone = match self.operation {
-            Operation::Append => self.file.set_len(self.start).map_err(status),
+            Operation::Append => self.file.set_len(self.start).or_else(|_| self.record_whole()),
             // What a modification has overwritten is lost; the other storages must get the same.
             _ if self.tried > 0 => self.record_what_came(),
             _ => Ok(()),
@@ -143,7 +143,15 @@ impl Writing {
             return Ok(());
         }
         let extra = format_args!("{} {len}", self.start);
-        let record = record_with(self.operation, &self.name, extra)?;
+        self.record(record_with(self.operation, &self.name, extra)?)
+    }
+
+    /// What cannot be cut off is there for all members, whatever it is.
+    fn record_whole(&self) -> Done<()> {
+        self.record(Record::new(Operation::Update, &self.name))
+    }
+
+    fn record(&self, record: Record) -> Done<()> {
         let ticket = self.engine.record_done(self.engine.now(), &[record])?;
         self.engine.commit(&ticket)
     }
