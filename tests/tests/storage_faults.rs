@@ -142,13 +142,17 @@ fn appender(raw: &mut Raw) -> String {
     upload(raw, Command::UPLOAD_APPENDER_FILE, b"hello", "log")
 }
 
-/// What cannot be cut off again is there for all members.
+/// What cannot be undone, or not be looked at, is there for all members.
 #[test]
-fn appends_that_cannot_be_undone() {
+fn changes_that_cannot_be_undone() {
     for (len, count) in [(5000, 2), (700_000, 2), (700_000, 3)] {
         with_calls_failing(count, "", Undo::Either, appender, |raw, name| {
             let head = Append { name: id(name), content_len: len as i64 };
             raw.call_with(Command::APPEND_FILE, &head, &bytes(len))
+        });
+        with_calls_failing(count, "", Undo::Either, appender, |raw, name| {
+            let head = Modify { name: id(name), offset: 2, content_len: len as i64 };
+            raw.call_with(Command::MODIFY_FILE, &head, &bytes(len))
         });
     }
 }

@@ -124,12 +124,13 @@ impl Writing {
 
     fn undo(&self) {
         let undone = match self.operation {
-            Operation::Append => self.file.set_len(self.start).or_else(|_| self.record_whole()),
+            Operation::Append => self.file.set_len(self.start).map_err(status),
             // What a modification has overwritten is lost; the other storages must get the same.
             _ if self.tried > 0 => self.record_what_came(),
             _ => Ok(()),
         };
-        if let Err(status) = undone {
+        // What can neither be cut off nor be told is there for all members, whatever it is.
+        if let Err(status) = undone.or_else(|_| self.record_whole()) {
             tracing::error!(name = %self.name, %status, "cannot undo an unfinished change");
         }
     }
@@ -146,7 +147,6 @@ impl Writing {
         self.record(record_with(self.operation, &self.name, extra)?)
     }
 
-    /// What cannot be cut off is there for all members, whatever it is.
     fn record_whole(&self) -> Done<()> {
         self.record(Record::new(Operation::Update, &self.name))
     }
