@@ -256,7 +256,16 @@ fn what_was_deleted_does_not_arrive_again() {
     let missing = raw.call_with(Command::SYNC_DELETE_FILE, &delete(&early), &[]);
     assert_eq!(missing, refused(Status::ENOENT));
     assert_eq!(lab.records(&early), [format!("d {early}")]);
-    for name in [by_client, by_peer, early] {
+    // Its metadata had come without it.
+    let lost = lab.name(&mut raw, Command::UPLOAD_FILE, b"content");
+    let metadata = format!("{lost}-m");
+    assert_eq!(raw.call_with(Command::SYNC_CREATE_FILE, &head(&metadata, 7), b"content"), OK);
+    let missing = raw.call_with(Command::SYNC_DELETE_FILE, &delete(&lost), &[]);
+    assert_eq!(missing, refused(Status::ENOENT));
+    assert!(!lab.path(&metadata).exists());
+    let deleted = [format!("d {lost}"), format!("d {metadata}")];
+    assert_eq!(lab.records(&lost)[1..], deleted);
+    for name in [by_client, by_peer, early, lost, metadata] {
         for command in [Command::SYNC_CREATE_FILE, Command::SYNC_UPDATE_FILE] {
             assert_eq!(raw.call_with(command, &head(&name, 7), b"content"), OK);
             assert!(!lab.path(&name).exists(), "{name}");

@@ -305,29 +305,31 @@ impl Drop for Range {
     }
 }
 
-/// Removes a file or link. One that is not here yet must not come later.
+/// Removes a file or link with its metadata. One that is not here yet must not come later.
 pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32) -> Made {
     let (logic, path) = plain(engine, name)?;
     engine.binlog.check().map_err(status)?;
-    match lstat(engine, &path)? {
-        None if engine.graves.dig(name, timestamp.into(), None) => {
-            let (pending, _) = made(engine, timestamp, record(Operation::Delete, name))?;
-            return Ok((pending, Status::ENOENT));
-        }
-        None => return Err(Status::ENOENT),
+    let there = lstat(engine, &path)?;
+    match there {
+        None => {}
         Some(stat) if !stat.is_file && !stat.is_link => return Err(Status::EINVAL),
-        Some(stat) => {
-            engine.disk.remove(&path).map_err(status)?;
-            engine.graves.dig(name, timestamp.into(), Some(stat.modified));
-        }
+        Some(_) => engine.disk.remove(&path).map_err(status)?,
+    }
+    // Who deleted the file may not have had its metadata yet, and then has no record of them. They
+    // may have come here without the file.
+    let metadata = match name.as_bytes().ends_with(METADATA_SUFFIX) {
+        true => None,
+        false => ops::metadata::remove(engine, &logic)?,
+    };
+    let created = there.map(|stat| stat.modified);
+    let is_news = engine.graves.dig(name, timestamp.into(), created);
+    let outcome = if there.is_some() { Status::OK } else { Status::ENOENT };
+    if there.is_none() && metadata.is_none() && !is_news {
+        return Err(outcome);
     }
     let mut records = vec![record(Operation::Delete, name)];
-    // Who deleted the file may not have had its metadata yet, and then has no record of them.
-    if !name.as_bytes().ends_with(METADATA_SUFFIX) {
-        let metadata = ops::metadata::remove(engine, &logic)?;
-        records.extend(metadata.map(Record::of_peer));
-    }
-    Ok((Pending::done(engine, (), timestamp.into(), &records)?, Status::OK))
+    records.extend(metadata.map(Record::of_peer));
+    Ok((Pending::done(engine, (), timestamp.into(), &records)?, outcome))
 }
 
 /// Sets the size of a file that has the size the peer's had.
