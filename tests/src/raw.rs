@@ -15,6 +15,13 @@ const WAIT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Raw(pub TcpStream);
 
+/// A request: a structure with content behind it, and a number in the header's status byte.
+pub fn packet(command: Command, flags: u8, head: &impl Wire, content: &[u8]) -> Vec<u8> {
+    let body = [&head.encode()[..], content].concat();
+    let header = Header { body_len: body.len() as u64, command, status: Status(flags) };
+    [&header.encode()[..], &body].concat()
+}
+
 /// What came back.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -84,7 +91,7 @@ impl Raw {
 
     /// One exchange with a structure and content behind it.
     pub fn call_with(&mut self, command: Command, head: &impl Wire, content: &[u8]) -> Answer {
-        self.call(command, &[&head.encode()[..], content].concat())
+        self.call_with_flags(command, 0, head, content)
     }
 
     /// The same with a number in the header's status byte.
@@ -95,10 +102,7 @@ impl Raw {
         head: &impl Wire,
         content: &[u8],
     ) -> Answer {
-        let body = [&head.encode()[..], content].concat();
-        let body_len = body.len() as u64;
-        let header = Header { body_len, command, status: Status(flags) };
-        self.send(&[&header.encode()[..], &body].concat());
+        self.send(&packet(command, flags, head, content));
         self.answer()
     }
 

@@ -8,6 +8,7 @@
 )]
 
 use crate::raw::{Answer, Raw};
+use fdfs_core::file_id::{SizeField, Source, Stamp};
 use fdfs_core::protocol::storage::{
     CreateLink, Download, FileRef, Items, SetMetadata, StoredAs, Upload,
 };
@@ -24,6 +25,13 @@ pub fn stored(answer: Answer) -> String {
     let stored = StoredAs::decode(&answer.body()).unwrap();
     assert_eq!(stored.group.to_string(), "group1");
     stored.name.to_string()
+}
+
+/// The name of a file with this content that was uploaded to the storage at this address.
+pub fn name_at(source: [u8; 4], content: &[u8]) -> String {
+    let (size, crc32) = (SizeField::normal(content.len() as u64, 7), crc32fast::hash(content));
+    let stamp = Stamp { source: Source::Ip(source.into()), created: 5, size, crc32 };
+    format!("M00/00/00/{}123.bin", String::from_utf8_lossy(&stamp.encode()))
 }
 
 /// Uploads with one of the commands for it.

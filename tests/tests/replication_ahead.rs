@@ -3,14 +3,13 @@
 
 use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncRange};
-use fdfs_core::protocol::frame::Header;
 use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, Introduced};
 use fdfs_core::protocol::{Command, Status, StorageId};
 use fdfs_core::wire::Wire;
 use fdfs_tests::engine::EngineLab;
 use fdfs_tests::moving::{Group, wait_until};
 use fdfs_tests::peer::{FakePeer, Rule, Seen, ok};
-use fdfs_tests::raw::{Answer, Raw};
+use fdfs_tests::raw::{Answer, Raw, packet};
 use fdfs_tests::requests::{bytes, file, refused, upload};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +18,6 @@ use std::sync::{Arc, Mutex};
 /// When the changes of the peer were made.
 const TIME: i32 = 1_700_000_000;
 const OK: Answer = Answer::Reply(Status::OK, Vec::new());
-
-fn packet(command: Command, flags: u8, head: &impl Wire, content: &[u8]) -> Vec<u8> {
-    let body = [&head.encode()[..], content].concat();
-    let header = Header { body_len: body.len() as u64, command, status: Status(flags) };
-    [&header.encode()[..], &body].concat()
-}
 
 fn create(name: &str, content: &[u8]) -> Vec<u8> {
     let (name, group) = (name.try_into().unwrap(), "group1".try_into().unwrap());

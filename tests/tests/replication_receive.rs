@@ -120,7 +120,7 @@ fn files_given_back_are_taken_and_recorded_as_uploaded_here_when_they_are_missin
         assert_eq!(give(&name, &content), refused(Status::EEXIST));
         assert_eq!(std::fs::read(lab.path(&name)).unwrap(), other);
         assert_eq!(lab.records(&name).len(), 1);
-        // Deleted files stay deleted, damaged ones are not taken, and others' come as usual.
+        // Deleted files stay deleted, damaged ones are not taken, and others' are refused.
         let deleted = upload(&mut lab.connect(), Command::UPLOAD_FILE, &content, "bin");
         let mut client = lab.connect();
         assert_eq!(client.call_with(Command::DELETE_FILE, &file(&deleted), &[]), OK);

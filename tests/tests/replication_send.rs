@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fdfs_core::client::{ServerAddress, UploadOptions};
-use fdfs_core::file_id::{SizeField, Source, Stamp};
 use fdfs_core::protocol::address::AddrWidth;
 use fdfs_core::protocol::cluster::SyncFile;
 use fdfs_core::protocol::replication::SenderState;
@@ -14,7 +13,7 @@ use fdfs_servers::storage::config::StorageConfig;
 use fdfs_tests::moving::{Group, PATIENCE, wait_until};
 use fdfs_tests::peer::{FakePeer, Rule, Seen, ok};
 use fdfs_tests::raw::{Answer, Raw};
-use fdfs_tests::requests::upload;
+use fdfs_tests::requests::{name_at, upload};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -291,21 +290,13 @@ async fn a_peer_whose_machine_was_restarted_is_sent_again_what_it_may_have_lost(
     first.shutdown().await.unwrap();
 }
 
-/// The name of a file with this content that was uploaded to 127.0.0.`host`.
-fn name_of(host: u8, content: &[u8]) -> String {
-    let (source, size) = (Source::Ip([127, 0, 0, host].into()), content.len() as u64);
-    let (size, crc32) = (SizeField::normal(size, 7), crc32fast::hash(content));
-    let stamp = Stamp { source, created: TIME, size, crc32 };
-    format!("M00/00/00/{}123.bin", String::from_utf8_lossy(&stamp.encode()))
-}
-
 /// What it had stored for clients may be gone from its disk, too: whoever has it gives it back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_whose_machine_was_restarted_is_given_back_files_of_its_own_that_it_lost() {
     let group = Group::new();
     prepare(&group, 1, |_| "").await;
     let [lost, there, others] = [(9, &b"lost"[..]), (9, b"there"), (8, b"another's")]
-        .map(|(host, content)| (name_of(host, content), content));
+        .map(|(host, content)| (name_at([127, 0, 0, host], content), content));
     let fails = Arc::new(AtomicBool::new(false));
     let (for_rule, lost_name) = (fails.clone(), lost.0.clone());
     let rule: Arc<Rule> = Arc::new(move |seen: &Seen| match seen.command {

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fdfs_core::client::{Client, ClientOptions, UploadOptions};
-use fdfs_core::file_id::{SizeField, Source, Stamp};
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
 use fdfs_tests::members::wait;
+use fdfs_tests::requests::name_at;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::File;
@@ -57,12 +57,10 @@ fn what_a_killed_process_had_not_recorded_is_recorded_at_the_next_start() {
     });
     // Nor had it recorded this one of a peer, which may have lost it, and is given back what is
     // recorded.
-    let (content, source) = (b"a peer's", Source::Ip([10, 9, 9, 9].into()));
-    let size = SizeField::normal(content.len() as u64, 7);
-    let stamp = Stamp { source, created: 5, size, crc32: crc32fast::hash(content) };
-    let stamp = stamp.encode();
-    let of_peer = format!("00/00/{}123.txt", String::from_utf8_lossy(&stamp));
-    std::fs::write(dir.path().join("storage1/data").join(&of_peer), content).unwrap();
+    let content = b"a peer's";
+    let of_peer = name_at([10, 9, 9, 9], content);
+    let path = of_peer.strip_prefix("M00/").unwrap();
+    std::fs::write(dir.path().join("storage1/data").join(path), content).unwrap();
     crash(cluster, dir.path(), 2);
     let before = [format!("C {}", recorded.path()), format!("C {}", log.path())];
     assert_eq!(records(dir.path()), before);
@@ -70,7 +68,7 @@ fn what_a_killed_process_had_not_recorded_is_recorded_at_the_next_start() {
     let mut after = before.to_vec();
     after.push(format!("C {}", unrecorded.path()));
     after.push(format!("U {}", log.path()));
-    after.insert(2, format!("c M00/{of_peer}"));
+    after.insert(2, format!("c {of_peer}"));
     wait("records are added", PATIENCE, || records(dir.path()).len() >= after.len());
     let sorted = || {
         // Folders are read in any order.

@@ -72,7 +72,7 @@ impl Calls {
         env.add_env_cleanup_hook(calls.clone(), |calls| {
             CALLS.set(None);
             calls.end();
-            calls.ends.forget();
+            calls.ends.drop_queued();
         })?;
         CALLS.set(Some(calls.clone()));
         Ok(calls)

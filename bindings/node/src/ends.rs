@@ -138,7 +138,7 @@ impl Ends {
     }
 
     /// Lets go of what no script will see any more, on its own thread.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn drop_queued(&self) {
         let ends = std::mem::take(&mut *self.lock());
         drop(ends);
     }

@@ -151,6 +151,11 @@ impl Engine {
         self.arrivals.damaged()
     }
 
+    /// Whether a file, or the master of a slave, was uploaded here.
+    pub(super) fn is_source_of(&self, name: &LogicName<'_>) -> bool {
+        name.stamp().is_some_and(|stamp| stamp.source == self.identity.source)
+    }
+
     /// Requests that name a group must name this one.
     pub fn check_group(&self, group: &Group) -> Result<(), Status> {
         if *group == self.identity.group { Ok(()) } else { Err(Status::EINVAL) }

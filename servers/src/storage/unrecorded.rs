@@ -131,7 +131,7 @@ impl Search<'_> {
             if tail.names.contains_key(&name) {
                 continue;
             }
-            let is_own = logic.stamp().is_some_and(|s| s.source == self.engine.identity.source);
+            let is_own = self.engine.is_source_of(&logic);
             let certain = logic.kind() == Kind::Normal && !is_metadata(&name);
             let Ok(meta) = path.symlink_metadata() else { continue };
             if !meta.is_file() || !self.is_recent(&meta) {
@@ -152,8 +152,7 @@ impl Search<'_> {
     /// Records a file whose content changes, when it has changed lately: peers get it whole.
     fn look_again(&mut self, name: &Name) -> io::Result<()> {
         let Ok(logic) = LogicName::parse(name.as_bytes()) else { return Ok(()) };
-        let is_own = logic.stamp().is_some_and(|s| s.source == self.engine.identity.source);
-        if !is_own || !(logic.has_appender_mark() || is_metadata(name)) {
+        if !self.engine.is_source_of(&logic) || !(logic.has_appender_mark() || is_metadata(name)) {
             return Ok(());
         }
         let Ok(path) = self.engine.store.file(&logic) else { return Ok(()) };

@@ -252,12 +252,12 @@ impl Cluster {
 /// clock, which is ahead of the other by up to a step.
 fn let_the_file_clock_tick() {
     use rustix::time::{ClockId, clock_gettime};
-    let nanos = |id| {
+    let now = |id| {
         let time = clock_gettime(id);
         (time.tv_sec, time.tv_nsec)
     };
-    let before = nanos(ClockId::Realtime);
-    while nanos(ClockId::RealtimeCoarse) <= before {
+    let before = now(ClockId::Realtime);
+    while now(ClockId::RealtimeCoarse) <= before {
         std::thread::yield_now();
     }
 }

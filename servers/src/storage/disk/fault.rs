@@ -78,11 +78,10 @@ impl FaultDisk {
     }
 
     fn pass(&self) -> io::Result<()> {
-        match self.calls_left.fetch_sub(1, Ordering::SeqCst) {
-            left if left <= 1 && left > 1 - self.count.load(Ordering::SeqCst) => {
-                Err(io::Error::from_raw_os_error(self.errno))
-            }
-            _ => Ok(()),
+        let left = self.calls_left.fetch_sub(1, Ordering::SeqCst);
+        match (2 - self.count.load(Ordering::SeqCst)..=1).contains(&left) {
+            true => Err(io::Error::from_raw_os_error(self.errno)),
+            false => Ok(()),
         }
     }
 

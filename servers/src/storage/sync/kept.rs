@@ -95,12 +95,14 @@ impl Kept {
             return None;
         }
         let kept = self.mark;
-        let is_filled_again = kept.sends_old() || kept.position < self.offers.until;
-        let old_until = match kept.sends_old() {
-            true => Some(mark.until),
-            false => self.offers.old_until,
+        let old_until = if mark.sends_old() {
+            // They are due.
+            None
+        } else if kept.sends_old() {
+            Some(mark.until)
+        } else {
+            self.offers.old_until.filter(|_| kept.position < self.offers.until)
         };
-        let old_until = old_until.filter(|_| is_filled_again && !mark.sends_old());
         self.offers = Offers { until: end, old_until };
         // It may be the mark's own position that is earlier, when the binlog has lost its end.
         Some(Mark { position: kept.position.min(mark.position), ..mark })

@@ -115,8 +115,7 @@ impl Incoming {
     ) -> Done<Self> {
         let (name, size) = (head.name, u64::try_from(head.size).map_err(|_| Status::EINVAL)?);
         let (logic, path) = plain(&engine, &name)?;
-        let is_own = || logic.stamp().is_some_and(|s| s.source == engine.identity.source);
-        if is_back && !is_own() {
+        if is_back && !engine.is_source_of(&logic) {
             return Err(Status::EINVAL);
         }
         let (promised_crc, store_path) = (promised_crc(&logic, size), logic.store_path());

@@ -59,7 +59,8 @@ impl Sender {
 
     /// Goes back to what the peer has for sure, when its machine was started anew since it was met
     /// last.
-    pub(super) async fn meet(&mut self, boot: BootId) -> Result<(), Pause> {
+    pub(super) async fn meet(&mut self) -> Result<(), Pause> {
+        let boot = self.told.as_ref().map_or(BootId::EMPTY, |told| told.boot);
         if self.kept.knows(boot) {
             return Ok(());
         }

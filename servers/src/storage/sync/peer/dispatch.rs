@@ -6,7 +6,7 @@ use crate::storage::engine::Engine;
 use crate::storage::sync::batch::Batch;
 use crate::storage::sync::handout::{Handout, Turn};
 use crate::storage::sync::send::{PeerConn, is_short};
-use fdfs_core::net::ConnectOptions;
+use fdfs_core::net::{AHEAD_MAX, ConnectOptions};
 use fdfs_core::protocol::tracker::Brief;
 use fdfs_core::{Error, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,7 +98,8 @@ impl Sender {
         if self.is_careful {
             return conns;
         }
-        let each = if self.ahead_max > 1 { 2 * self.ahead_max } else { ONE_BY_ONE };
+        let ahead_max = self.ahead_max();
+        let each = if ahead_max > 1 { 2 * ahead_max } else { ONE_BY_ONE };
         let marked = usize::try_from(self.settings.records_per_mark).unwrap_or(usize::MAX);
         (conns * each).min(marked.max(conns))
     }
@@ -116,10 +117,15 @@ impl Sender {
         }
     }
 
+    /// So many requests the peer takes on a connection before it has answered the first of them.
+    fn ahead_max(&self) -> usize {
+        self.told.as_ref().map_or(1, |told| usize::from(told.ahead_max).clamp(1, AHEAD_MAX))
+    }
+
     /// So many requests may follow each other on a connection now. After a failure it is one, as it
     /// must be known which record failed.
     fn requests_ahead(&self) -> usize {
-        if self.is_careful { 1 } else { self.ahead_max }
+        if self.is_careful { 1 } else { self.ahead_max() }
     }
 
     /// Sends a batch.

@@ -14,9 +14,8 @@ use crate::storage::binlog::Position;
 use crate::storage::engine::Engine;
 use crate::storage::link::peers::Peer;
 use crate::storage::link::{Link, View};
-use fdfs_core::file_id;
-use fdfs_core::net::{AHEAD_MAX, Conn, ConnectOptions};
-use fdfs_core::protocol::replication::{BootId, SenderState};
+use fdfs_core::net::{Conn, ConnectOptions};
+use fdfs_core::protocol::replication::{Introduced, SenderState};
 use fdfs_core::protocol::tracker::Brief;
 use fdfs_core::protocol::{StorageId, StorageStatus};
 use read::Source;
@@ -73,10 +72,8 @@ pub(super) struct Sender {
     /// Absent while it reads elsewhere.
     source: Option<Source>,
     conns: Vec<Option<PeerConn>>,
-    /// So many requests the peer takes on a connection before it has answered the first of them.
-    ahead_max: usize,
-    /// How the peer names its files, when it tells.
-    peer_source: Option<file_id::Source>,
+    /// What the peer told of itself when it was met last; one of the original tells nothing.
+    told: Option<Introduced>,
     /// Whether the last batch failed.
     is_careful: bool,
     /// Whether what was read last was nothing for this peer.
@@ -113,8 +110,7 @@ impl Sender {
             kept: Kept::default(),
             source: None,
             conns: Vec::new(),
-            ahead_max: 1,
-            peer_source: None,
+            told: None,
             is_careful: false,
             only_skipped: false,
             damaged: 0,
@@ -264,20 +260,9 @@ impl Sender {
         if !self.mark.need_sync_old {
             self.wait_for(&[S::ACTIVE]).await?;
         }
-        let told = first.introduce().await?;
+        self.told = first.introduce().await?;
         self.conns = vec![Some(first)];
-        let boot = match told {
-            Some(told) => {
-                self.ahead_max = usize::from(told.ahead_max).clamp(1, AHEAD_MAX);
-                self.peer_source = Some(told.source);
-                told.boot
-            }
-            None => {
-                (self.ahead_max, self.peer_source) = (1, None);
-                BootId::EMPTY
-            }
-        };
-        self.meet(boot).await?;
+        self.meet().await?;
         if self.status() == S::WAIT_SYNC {
             self.report(S::SYNCING).await?;
         }

@@ -87,7 +87,7 @@ impl Sender {
         loop {
             let Some(mut source) = self.source.take() else { return Err(Pause::Told) };
             let (mark, most) = (self.mark, self.batch_len_max());
-            let (offers, peer) = (self.kept.offers(), self.peer_source);
+            let (offers, peer) = (self.kept.offers(), self.told.as_ref().map(|told| told.source));
             let offer = move |entry: &Entry, begin| offers.why(entry, begin, peer?);
             let reading = move || {
                 let read = source.read(&mark, offer, most, end);
