@@ -11,11 +11,11 @@ use crate::moving::Group;
 use fdfs_core::file_id::Source;
 use fdfs_core::net::{Conn, ConnectOptions};
 use fdfs_core::protocol::cluster::{ChangeList, Join, Joined, SyncDelete, SyncFile, SyncNames};
-use fdfs_core::protocol::cluster::{SyncRange, SyncSource};
+use fdfs_core::protocol::cluster::{SyncRange, SyncSource, SyncTruncate};
 use fdfs_core::protocol::frame::{HEADER_LEN, Header};
 use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, GIVES_BACK, Introduced};
 use fdfs_core::protocol::stats::StorageStats;
-use fdfs_core::protocol::storage::FileRef;
+use fdfs_core::protocol::storage::{Download, FileRef};
 use fdfs_core::protocol::{Command, Status, StorageId};
 use fdfs_core::wire::{FixedStr, Wire};
 use std::net::{IpAddr, Ipv4Addr};
@@ -42,7 +42,7 @@ pub struct Seen {
     pub timestamp: i32,
     /// To which file.
     pub name: String,
-    /// Whether it is a file of this peer that it may have lost.
+    /// Whether it is a change of this peer's own that it may have lost.
     pub given_back: bool,
     /// The content that came along.
     pub content: Vec<u8>,
@@ -182,7 +182,7 @@ impl PeerConn {
             let takes_ahead = self.ahead_max > 1 && header.status.0 == ASKS_AHEAD;
             let (ahead_max, boot) = (self.ahead_max, *self.boot.lock().unwrap());
             let source = Source::Ip(self.ip);
-            let told = takes_ahead.then_some(Introduced { ahead_max, boot, source });
+            let told = takes_ahead.then_some(Introduced { ahead_max, boot, is_unsure: 0, source });
             return (Status::OK, told.encode().to_vec());
         }
         if header.command == Command::ACTIVE_TEST {
@@ -190,9 +190,9 @@ impl PeerConn {
         }
         let (timestamp, name, content) = parts(header.command, body);
         let (conn, introduced, command) = (self.number, self.introduced, header.command);
-        let given_back = command == Command::SYNC_CREATE_FILE && header.status.0 == GIVES_BACK;
+        let given_back = command.is_replication() && header.status.0 == GIVES_BACK;
         let seen = Seen { conn, introduced, command, timestamp, name, given_back, content };
-        if command != Command::QUERY_FILE_INFO {
+        if command.is_replication() {
             all.lock().unwrap().push(seen.clone());
         }
         loop {
@@ -262,6 +262,11 @@ fn parts(command: Command, body: &[u8]) -> (i32, String, Vec<u8>) {
             let head = SyncNames::decode(head).unwrap();
             (head.timestamp, head.name)
         }
+        Command::SYNC_TRUNCATE_FILE => {
+            let head = SyncTruncate::decode(head).unwrap();
+            (head.timestamp, head.name)
+        }
+        Command::DOWNLOAD_FILE => (0, Download::decode(head).unwrap().name),
         _ => (0, FileRef::decode(head).unwrap().name),
     };
     (timestamp, name.to_string(), content.to_vec())

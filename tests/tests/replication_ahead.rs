@@ -73,7 +73,10 @@ fn requests_that_come_together_are_done_and_answered_in_their_order() {
     let requests = [
         (
             asked,
-            Answer::Reply(Status::OK, Introduced { ahead_max: 64, boot, source }.encode().to_vec()),
+            Answer::Reply(
+                Status::OK,
+                Introduced { ahead_max: 64, boot, is_unsure: 0, source }.encode().to_vec(),
+            ),
         ),
         (create(&a, &content), OK),
         (create(&log, b"one"), OK),

@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, missing_docs, clippy::cast_possible_wrap)]
 
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
-use fdfs_core::protocol::replication::GIVES_BACK;
+use fdfs_core::protocol::replication::{GIVES_BACK, GIVES_BACK_UNSURE};
+use fdfs_core::protocol::storage::Truncate;
 use fdfs_core::protocol::{Command, Status, StorageId};
 use fdfs_core::wire::Wire;
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
 use fdfs_tests::raw::{Answer, Raw};
 use fdfs_tests::requests::{bytes, download, file, refused, upload};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const OK: Answer = Answer::Reply(Status::OK, Vec::new());
@@ -45,13 +46,18 @@ impl Lab {
         self.dir.path().join("storage1/data").join(&name[4..])
     }
 
-    /// The binlog's lines of replicas about a file.
-    fn records(&self, name: &str) -> Vec<String> {
+    /// The binlog's lines about a file.
+    fn all_records(&self, name: &str) -> Vec<String> {
         let path = self.dir.path().join("storage1/data/sync/binlog.000");
         let text = std::fs::read_to_string(path).unwrap();
-        let lines = text.lines().filter(|line| line.starts_with(&TIME.to_string()));
-        let lines = lines.filter_map(|line| line.split_once(' ')).map(|(_, rest)| rest);
-        lines.filter(|rest| rest.contains(name)).map(str::to_owned).collect()
+        text.lines().filter(|line| line.contains(name)).map(str::to_owned).collect()
+    }
+
+    /// Those of peers, without their time.
+    fn records(&self, name: &str) -> Vec<String> {
+        let all = self.all_records(name);
+        let ours = all.iter().filter_map(|line| line.strip_prefix(&format!("{TIME} ")));
+        ours.map(str::to_owned).collect()
     }
 }
 
@@ -136,6 +142,107 @@ fn files_given_back_are_taken_and_recorded_as_uploaded_here_when_they_are_missin
             assert!(!lab.path(name).exists() && lab.records(name).is_empty(), "{name}");
         }
     }
+    lab.runtime.block_on(lab.cluster.shutdown()).unwrap();
+}
+
+/// What is here, and when it changed.
+fn set(path: &Path, content: &[u8], modified: i32) {
+    std::fs::write(path, content).unwrap();
+    let time = std::time::UNIX_EPOCH + Duration::from_secs(modified.unsigned_abs().into());
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// Files that change may have lost changes: what a peer was sent of one is compared with it.
+#[test]
+fn states_given_back_are_taken_when_they_are_later_and_what_is_here_is_recorded_otherwise() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let (update, eexist) = (Command::SYNC_UPDATE_FILE, refused(Status::EEXIST));
+    let long = bytes(1_000_000);
+    for more in [&b" and more"[..], &long] {
+        let name = upload(&mut raw, Command::UPLOAD_APPENDER_FILE, b"any", "log");
+        let path = lab.path(&name);
+        let mut is = |here: (&[u8], i32), flags, given: &[u8], answer: &Answer, then: &[u8]| {
+            set(&path, here.0, here.1);
+            let before = lab.all_records(&name).len();
+            let given = raw.call_with_flags(update, flags, &head(&name, given.len()), given);
+            assert_eq!(given, *answer);
+            assert_eq!(std::fs::read(&path).unwrap(), then);
+            lab.all_records(&name).split_off(before)
+        };
+        let (longer, other) = ([b"a state", more].concat(), [b"another", more].concat());
+        let recorded = |time: i32| vec![format!("{time} U {name}")];
+        assert!(is((&longer, TIME), GIVES_BACK, &longer, &eexist, &longer).is_empty());
+        let taken = recorded(TIME);
+        assert_eq!(is((b"a state", TIME - 1), GIVES_BACK, &other, &OK, &other), taken);
+        assert_eq!(is((b"a state", TIME), GIVES_BACK, &other, &OK, &other), taken);
+        let later = TIME + 1;
+        let kept = recorded(later);
+        assert_eq!(is((b"a state", later), GIVES_BACK, &other, &eexist, b"a state"), kept);
+        assert_eq!(is((&longer, TIME), GIVES_BACK, b"a state", &eexist, &longer), taken);
+        // The time of an append can be there without its bytes.
+        assert_eq!(is((b"a state", later), GIVES_BACK, &longer, &OK, &longer), taken);
+        // What a peer has that is unsure of it must be more, not later.
+        let unsure = GIVES_BACK_UNSURE;
+        assert_eq!(is((b"a state", 5), unsure, &other, &eexist, b"a state"), recorded(5));
+        assert_eq!(is((b"a state", later), unsure, &longer, &OK, &longer), taken);
+        // Unless the file was cut.
+        let cut = Truncate { name: name.as_str().try_into().unwrap(), size: 3 };
+        set(&path, b"a state", TIME);
+        assert_eq!(lab.connect().call_with(Command::TRUNCATE_FILE, &cut, &[]), OK);
+        assert_eq!(is((b"a s", later), GIVES_BACK, b"a state", &eexist, b"a s"), kept);
+        // A file that is not there is missing, unless it was deleted.
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(raw.call_with_flags(update, unsure, &head(&name, 7), b"a state"), OK);
+        assert_eq!(std::fs::read(&path).unwrap(), b"a state");
+        assert_eq!(lab.connect().call_with(Command::DELETE_FILE, &file(&name), &[]), OK);
+        assert_eq!(raw.call_with_flags(update, GIVES_BACK, &head(&name, 7), b"a state"), OK);
+        assert!(!path.exists());
+    }
+    let normal = upload(&mut raw, Command::UPLOAD_FILE, b"content", "bin");
+    let foreign = "M00/00/00/CgkJCWsAvq6EQNQIAAAAAKdhnsQ163.log";
+    for name in [normal.as_str(), foreign] {
+        let answer = lab.connect().call_with_flags(update, GIVES_BACK, &head(name, 7), b"a state");
+        assert_eq!(answer, refused(Status::EINVAL), "{name}");
+    }
+    lab.runtime.block_on(lab.cluster.shutdown()).unwrap();
+}
+
+#[test]
+fn metadata_and_deletions_given_back_are_those_of_the_later_time() {
+    let lab = Lab::new();
+    let mut raw = lab.connect();
+    let name = upload(&mut raw, Command::UPLOAD_FILE, b"content", "bin");
+    let metadata = format!("{name}-m");
+    let path = lab.path(&metadata);
+    let mut give = |content: &[u8]| {
+        let head = head(&metadata, content.len());
+        raw.call_with_flags(Command::SYNC_UPDATE_FILE, GIVES_BACK, &head, content)
+    };
+    assert_eq!(give(b"a\x021"), OK);
+    assert_eq!(std::fs::read(&path).unwrap(), b"a\x021");
+    set(&path, b"a\x02", TIME + 1);
+    assert_eq!(give(b"a\x021"), refused(Status::EEXIST), "fewer items may be the later ones");
+    set(&path, b"", TIME + 1);
+    assert_eq!(give(b"a\x021"), OK, "they are never empty");
+    let mut delete = |name: &str| {
+        let (name, group) = (name.try_into().unwrap(), "group1".try_into().unwrap());
+        let head = SyncDelete { timestamp: TIME, group, name };
+        raw.call_with_flags(Command::SYNC_DELETE_FILE, GIVES_BACK, &head, &[])
+    };
+    set(&path, b"a\x022", TIME + 1);
+    assert_eq!(delete(&metadata), OK);
+    assert!(path.exists(), "they were set again");
+    set(&path, b"a\x021", TIME);
+    assert_eq!(delete(&metadata), OK);
+    assert!(!path.exists());
+    set(&path, b"a\x021", TIME);
+    assert_eq!(delete(&name), OK);
+    assert!(!path.exists() && !lab.path(&name).exists());
+    assert_eq!(delete(&name), refused(Status::ENOENT));
+    let records = lab.records(&name).split_off(2);
+    let deleted = |name: &str| format!("D {name}");
+    assert_eq!(records, [deleted(&metadata), deleted(&name), deleted(&metadata)], "for all");
     lab.runtime.block_on(lab.cluster.shutdown()).unwrap();
 }
 

@@ -2,21 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use fdfs_core::client::{ServerAddress, UploadOptions};
+use fdfs_core::file_id::{SizeField, Source, Stamp};
 use fdfs_core::protocol::address::AddrWidth;
-use fdfs_core::protocol::cluster::SyncFile;
+use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange};
 use fdfs_core::protocol::replication::SenderState;
-use fdfs_core::protocol::storage::FileInfo;
+use fdfs_core::protocol::storage::{Append, FileInfo};
 use fdfs_core::protocol::{Command, Status, StorageStatus};
 use fdfs_core::wire::{Text, Wire};
 use fdfs_servers::storage::RunningStorage;
 use fdfs_servers::storage::config::StorageConfig;
 use fdfs_tests::moving::{Group, PATIENCE, wait_until};
-use fdfs_tests::peer::{FakePeer, Rule, Seen, ok};
+use fdfs_tests::peer::{FakePeer, Reply, Rule, Seen, ok};
 use fdfs_tests::raw::{Answer, Raw};
 use fdfs_tests::requests::{name_at, upload};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The time of the first record that tests write themselves.
 const TIME: i32 = 1_700_000_000;
@@ -290,6 +292,29 @@ async fn a_peer_whose_machine_was_restarted_is_sent_again_what_it_may_have_lost(
     first.shutdown().await.unwrap();
 }
 
+/// Restarts the peer's machine while it cannot be sent a file, of which the name is returned; and what
+/// it was sent until it had that.
+async fn restart(peer: &FakePeer, conn: &mut Raw, fails: &AtomicBool) -> (String, Vec<Seen>) {
+    wait_until("the first is sent", || peer.seen().len() == 1).await;
+    fails.store(true, Ordering::Relaxed);
+    let last = upload(conn, Command::UPLOAD_FILE, b"last", "bin");
+    wait_until("the second is refused", || peer.seen().len() > 1).await;
+    let before = peer.seen().len();
+    peer.set_boot("two");
+    fails.store(false, Ordering::Relaxed);
+    let since = || peer.seen().split_off(before);
+    wait_until("the last is sent", || since().iter().any(|seen| seen.name == last)).await;
+    (last, since())
+}
+
+/// A copy of a file of a peer, sent by it.
+fn create(conn: &mut Raw, name: &str, content: &[u8]) {
+    let (size, group) = (content.len().try_into().unwrap(), "group1".try_into().unwrap());
+    let head = SyncFile { name: name.try_into().unwrap(), size, timestamp: TIME, group };
+    let answer = conn.call_with(Command::SYNC_CREATE_FILE, &head, content);
+    assert_eq!(answer, Answer::Reply(Status::OK, Vec::new()));
+}
+
 /// What it had stored for clients may be gone from its disk, too: whoever has it gives it back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_whose_machine_was_restarted_is_given_back_files_of_its_own_that_it_lost() {
@@ -302,12 +327,7 @@ async fn a_peer_whose_machine_was_restarted_is_given_back_files_of_its_own_that_
     let rule: Arc<Rule> = Arc::new(move |seen: &Seen| match seen.command {
         _ if for_rule.load(Ordering::Relaxed) => Some((Status::EIO, Vec::new())),
         Command::QUERY_FILE_INFO if seen.name == lost_name => Some((Status::ENOENT, Vec::new())),
-        Command::QUERY_FILE_INFO => {
-            let width = AddrWidth::V4;
-            let (modified, source_ip) = (TIME.into(), Text::EMPTY);
-            let info = FileInfo { width, size: 5, modified, crc32: 0, source_ip };
-            Some((Status::OK, info.encode().to_vec()))
-        }
+        Command::QUERY_FILE_INFO => known(5, TIME.into()),
         _ => ok(),
     });
     let peer = FakePeer::join_taking(&group, 9, 8, rule).await;
@@ -316,27 +336,150 @@ async fn a_peer_whose_machine_was_restarted_is_given_back_files_of_its_own_that_
     tokio::time::timeout(PATIENCE, first.wait_active()).await.unwrap();
     let mut conn = Raw::connect(first.addr());
     for (name, content) in [&lost, &there, &others] {
-        let (size, group) = (content.len().try_into().unwrap(), "group1".try_into().unwrap());
-        let head =
-            SyncFile { name: name.as_str().try_into().unwrap(), size, timestamp: TIME, group };
-        let answer = conn.call_with(Command::SYNC_CREATE_FILE, &head, content);
-        assert_eq!(answer, Answer::Reply(Status::OK, Vec::new()));
+        create(&mut conn, name, content);
     }
-    wait_until("the first is sent", || peer.seen().len() == 1).await;
-    fails.store(true, Ordering::Relaxed);
-    let last = upload(&mut conn, Command::UPLOAD_FILE, b"last", "bin");
-    wait_until("the second is refused", || peer.seen().len() > 1).await;
-    let before = peer.seen().len();
-    peer.set_boot("two");
-    fails.store(false, Ordering::Relaxed);
-    let is_sent = |name: &String| peer.seen()[before..].iter().any(|seen| seen.name == *name);
-    wait_until("the last is sent", || is_sent(&last)).await;
-    let again = peer.seen().split_off(before);
+    let (last, again) = restart(&peer, &mut conn, &fails).await;
     let again: Vec<(&str, bool)> =
         again.iter().map(|seen| (seen.name.as_str(), seen.given_back)).collect();
     let first_name = peer.seen()[0].name.clone();
     assert_eq!(again, [(first_name.as_str(), false), (&lost.0, true), (&last, false)]);
     let given = peer.seen().into_iter().find(|seen| seen.given_back).unwrap();
     assert_eq!((given.timestamp, given.content), (TIME, lost.1.to_vec()));
+    first.shutdown().await.unwrap();
+}
+
+/// The name of an appender that was uploaded to the storage at this address.
+fn appender_at(host: u8) -> String {
+    let (source, size) = (Source::Ip([127, 0, 0, host].into()), SizeField::appender(7));
+    let stamp = Stamp { source, created: 5, size, crc32: 0 };
+    format!("M00/00/00/{}123.log", String::from_utf8_lossy(&stamp.encode()))
+}
+
+/// What the peer knows of a file.
+fn known(size: usize, modified: i64) -> Option<Reply> {
+    let (width, size) = (AddrWidth::V4, size.try_into().unwrap());
+    let info = FileInfo { width, size, modified, crc32: 0, source_ip: Text::EMPTY };
+    Some((Status::OK, info.encode().to_vec()))
+}
+
+/// Nor is a change safe that it made to a file and sent here: an append, a deletion, a final name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_machine_was_restarted_is_told_of_changes_of_its_own_that_it_may_have_lost() {
+    let group = Group::new();
+    prepare(&group, 1, |_| "").await;
+    let fails = Arc::new(AtomicBool::new(false));
+    let for_rule = fails.clone();
+    let rule: Arc<Rule> = Arc::new(move |seen: &Seen| match seen.command {
+        _ if for_rule.load(Ordering::Relaxed) => Some((Status::EIO, Vec::new())),
+        Command::QUERY_FILE_INFO => Some((Status::ENOENT, Vec::new())),
+        _ => ok(),
+    });
+    let peer = FakePeer::join_taking(&group, 9, 8, rule).await;
+    peer.set_boot("one");
+    let first = group.storage(1, "s1", with_threads(1)).await;
+    tokio::time::timeout(PATIENCE, first.wait_active()).await.unwrap();
+    let mut conn = Raw::connect(first.addr());
+    let (grown, deleted) = (appender_at(9), name_at([127, 0, 0, 9], b"deleted"));
+    let final_name = name_at([127, 0, 0, 9], b"now final");
+    let growing = grown.replace("123.log", "124.log");
+    let group1 = "group1".try_into().unwrap();
+    create(&mut conn, &grown, b"one");
+    create(&mut conn, &deleted, b"deleted");
+    create(&mut conn, &growing, b"now final");
+    let name = |name: &str| name.try_into().unwrap();
+    let (timestamp, offset, content_len) = (TIME + 1, 3, 3);
+    let head = SyncRange { name: name(&grown), offset, content_len, timestamp, group: group1 };
+    assert_eq!(conn.call_with(Command::SYNC_APPEND_FILE, &head, b"two").status(), Some(Status::OK));
+    let head = SyncDelete { timestamp: TIME + 2, group: group1, name: name(&deleted) };
+    assert_eq!(conn.call_with(Command::SYNC_DELETE_FILE, &head, &[]).status(), Some(Status::OK));
+    let source = name(&growing);
+    let head = SyncNames { name: name(&final_name), source, timestamp: TIME + 3, group: group1 };
+    assert_eq!(conn.call_with(Command::SYNC_RENAME_FILE, &head, &[]).status(), Some(Status::OK));
+    let (last, again) = restart(&peer, &mut conn, &fails).await;
+    let back: Vec<(Command, &str, i32, &[u8])> = again
+        .iter()
+        .filter(|seen| seen.given_back)
+        .map(|seen| (seen.command, seen.name.as_str(), seen.timestamp, &seen.content[..]))
+        .collect();
+    let whole = Command::SYNC_CREATE_FILE;
+    let delete = Command::SYNC_DELETE_FILE;
+    let expected: [(Command, &str, i32, &[u8]); 4] = [
+        (Command::SYNC_UPDATE_FILE, &grown, TIME + 1, b"onetwo"),
+        (delete, &deleted, TIME + 2, b""),
+        (whole, &final_name, TIME + 3, b"now final"),
+        (delete, &growing, TIME + 3, b""),
+    ];
+    assert_eq!(back, expected, "each state once, and nothing that is not there any more");
+    assert!(again.iter().any(|seen| seen.name == last && !seen.given_back));
+    first.shutdown().await.unwrap();
+}
+
+/// What a storage has lost with its power it gets from a peer before it sends that anything older.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_lost_power_asks_its_peers_for_later_states_of_its_files() {
+    let group = Group::new();
+    prepare(&group, 1, |_| "").await;
+    let (lost, fails) = (Arc::new(OnceLock::<String>::new()), Arc::new(AtomicBool::new(false)));
+    let (for_rule, is_down) = (lost.clone(), fails.clone());
+    let rule: Arc<Rule> = Arc::new(move |seen: &Seen| {
+        let is_lost = for_rule.get().is_some_and(|name| *name == seen.name);
+        match seen.command {
+            _ if is_down.load(Ordering::Relaxed) => Some((Status::EIO, Vec::new())),
+            Command::QUERY_FILE_INFO if is_lost => known(13, (TIME + 9).into()),
+            Command::QUERY_FILE_INFO => known(3, (TIME - 9).into()),
+            Command::DOWNLOAD_FILE if is_lost => Some((Status::OK, b"one two three".to_vec())),
+            Command::DOWNLOAD_FILE => Some((Status::OK, b"old".to_vec())),
+            _ => ok(),
+        }
+    });
+    let peer = FakePeer::join_taking(&group, 9, 8, rule).await;
+    let start = async || {
+        let storage = group.storage(1, "s1", with_threads(1)).await;
+        tokio::time::timeout(PATIENCE, storage.wait_active()).await.unwrap();
+        storage
+    };
+    let first = start().await;
+    wait_until("the first is sent", || peer.seen().len() == 1).await;
+    fails.store(true, Ordering::Relaxed);
+    let mut conn = Raw::connect(first.addr());
+    let mut make = |content| upload(&mut conn, Command::UPLOAD_APPENDER_FILE, content, "log");
+    let (lost_name, kept_name) = (make(b"one two"), make(b"later than the peer's"));
+    lost.set(lost_name.clone()).unwrap();
+    let path = |name: &str| group.sync_file("s1", "../").join(&name[4..]);
+    for (name, content) in [(&lost_name, "one two"), (&kept_name, "later than the peer's")] {
+        let head = Append { name: name.as_str().try_into().unwrap(), content_len: 3 };
+        let answer = conn.call_with(Command::APPEND_FILE, &head, b"...");
+        assert_eq!(answer.status(), Some(Status::OK), "{content}");
+    }
+    first.shutdown().await.unwrap();
+    // The machine loses power: the appends are gone, not their records.
+    for (name, content) in [(&lost_name, "one two"), (&kept_name, "later than the peer's")] {
+        std::fs::write(path(name), content).unwrap();
+        let time = UNIX_EPOCH + Duration::from_secs(TIME.unsigned_abs().into());
+        let file = std::fs::File::options().write(true).open(path(name)).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let mark = group.sync_file("s1", "../.fdfs_running");
+    std::fs::write(mark, "another start of the machine").unwrap();
+    let before = peer.seen().len();
+    fails.store(false, Ordering::Relaxed);
+    let first = start().await;
+    let states = || {
+        let seen = peer.seen().split_off(before);
+        seen.into_iter().map(|seen| (seen.command, seen.name, seen.content)).collect::<Vec<_>>()
+    };
+    let update = Command::SYNC_UPDATE_FILE;
+    let ours = (update, kept_name.clone(), b"later than the peer's".to_vec());
+    wait_until("its later state is sent", || states().contains(&ours)).await;
+    let is_taken = || std::fs::read(path(&lost_name)).is_ok_and(|it| it == b"one two three");
+    wait_until("the peer's later state is taken", is_taken).await;
+    let theirs = (update, lost_name.clone(), b"one two three".to_vec());
+    wait_until("all others are sent it", || states().contains(&theirs)).await;
+    let is_known = |(_, name, content): &(Command, String, Vec<u8>)| {
+        *name == lost_name && content == b"one two three" || *name == kept_name
+    };
+    assert!(states().iter().all(is_known), "{:?}", states());
+    let singles = states().iter().filter(|(command, ..)| *command != update).count();
+    assert_eq!(singles, 0, "no append to what was lost: {:?}", states());
     first.shutdown().await.unwrap();
 }

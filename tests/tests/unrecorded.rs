@@ -137,3 +137,29 @@ fn a_deleted_file_that_a_power_failure_has_brought_back_is_deleted_once_more() {
     assert_eq!(records(dir.path()), expected);
     assert!(file(kept.path()).exists());
 }
+
+/// What is in them is any of their last states then: peers are to be asked for theirs.
+#[test]
+fn after_a_power_failure_files_that_change_are_recorded_whichever_state_they_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (cluster, client) = runtime.block_on(start(dir.path()));
+    let (known, unknown) = runtime.block_on(async {
+        let appender = || UploadOptions { appender: true, ..UploadOptions::ext("log") };
+        let known = client.upload(b"one", appender()).await.unwrap();
+        let unknown = client.upload(b"two", appender()).await.unwrap();
+        client.append(&known, b"more").await.unwrap();
+        (known, unknown)
+    });
+    crash(cluster, dir.path(), 2);
+    std::fs::write(dir.path().join("storage1/data/.fdfs_running"), "another start").unwrap();
+    let (cluster, _) = runtime.block_on(start(dir.path()));
+    let expected = [
+        format!("C {}", known.path()),
+        format!("C {}", unknown.path()),
+        format!("U {}", known.path()),
+    ];
+    wait("both are recorded", PATIENCE, || records(dir.path()).len() >= expected.len());
+    runtime.block_on(cluster.shutdown()).unwrap();
+    assert_eq!(records(dir.path()), expected);
+}

@@ -19,9 +19,13 @@ pub const ERROR_LEN: usize = 200;
 /// other without waiting for answers. The original pays it no attention.
 pub const ASKS_AHEAD: u8 = 1;
 
-/// In the status byte of `SYNC_CREATE_FILE`: the file was uploaded to the receiver, whose machine
-/// was restarted since and which may have lost it. Only storages that tell a boot id are sent this.
+/// In the status byte of `SYNC_CREATE_FILE`, `SYNC_UPDATE_FILE` and `SYNC_DELETE_FILE`: the change
+/// was made at the receiver, whose machine was restarted since and which may have lost it. Only
+/// storages that tell a boot id are sent this. The time of an update is then that of the file.
 pub const GIVES_BACK: u8 = 1;
+
+/// The same from a sender that may have lost changes, too: its time says nothing.
+pub const GIVES_BACK_UNSURE: u8 = 2;
 
 message! {
     /// The answer to that; without it, each request waits for the answer to the one before.
@@ -31,6 +35,8 @@ message! {
         /// Another text each time the storage's machine starts; empty when it is not known. What
         /// was sent shortly before that may be gone from its disk.
         pub boot: BootId,
+        /// 1 after a loss of power: files may be older here than their time says.
+        pub is_unsure: u8,
         /// How the names of files say that they were uploaded to it. 4 bytes, as in names.
         pub source: Source,
     }

@@ -112,6 +112,11 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// Behind every record.
+    pub const MAX: Self = Self { index: u32::MAX, offset: u64::MAX };
+}
+
 /// The file being written, owned by whoever writes.
 #[derive(Debug)]
 struct Writer {

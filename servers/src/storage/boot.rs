@@ -1,5 +1,6 @@
 //! Starting and stopping a storage (spec 03 §A1, 04 Part C).
 
+use super::binlog::Position;
 use super::config::StorageConfig;
 use super::daily::compress_daily;
 use super::engine::{Engine, Identity};
@@ -24,6 +25,9 @@ use tokio::task::JoinSet;
 
 /// Longest time that saying goodbye to the trackers may take.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// After the last run's files could not be checked.
+const CHECK_PAUSE: Duration = Duration::from_secs(10);
 
 /// Between looks at which peers lag behind.
 const LAG_LOG_INTERVAL: Duration = Duration::from_secs(300);
@@ -91,6 +95,9 @@ impl RunningStorage {
         stay_within(engine.binlog.dir(), *engine.binlog.written().borrow())?;
         let (mark, suspects) = RunningMark::set(&base_path, &engine.boot.to_string())?;
         engine.checked.send_replace(suspects.is_none());
+        if suspects.is_some_and(|suspects| !suspects.same_boot) {
+            engine.be_unsure_until(Position::MAX);
+        }
         let mut trackers = Vec::new();
         for tracker in &config.trackers {
             trackers.push(by_address(tracker).await);
@@ -145,21 +152,7 @@ impl RunningStorage {
         self.jobs.spawn(log_lags(self.link.engine.clone()));
         if let Some(suspects) = suspects {
             let (engine, mark) = (self.link.engine.clone(), self.mark.clone());
-            self.jobs.spawn(async move {
-                // What is damaged is set aside before the rest is recorded.
-                let for_work = engine.clone();
-                let work = move || {
-                    check(&for_work, suspects)?;
-                    unrecorded::add(&for_work, suspects)?;
-                    mark.checked()
-                };
-                match blocking(work).await {
-                    Ok(Ok(())) => tracing::info!("checked the files of the last run"),
-                    Ok(Err(error)) => tracing::error!(%error, "cannot check the last run's files"),
-                    Err(_) => {}
-                }
-                engine.checked.send_replace(true);
-            });
+            self.jobs.spawn(check_last_run(engine, mark, suspects));
         }
     }
 
@@ -215,6 +208,31 @@ impl RunningStorage {
             mark.stopped()
         });
         saved.await.map_err(std::io::Error::other)?
+    }
+}
+
+/// Checks the files that the last run left, and records what it had not. A disk that is full may have
+/// room later; others need not wait for that.
+async fn check_last_run(engine: Arc<Engine>, mark: RunningMark, suspects: Suspects) {
+    loop {
+        let (for_work, mark) = (engine.clone(), mark.clone());
+        // What is damaged is set aside before the rest is recorded.
+        let work = move || {
+            check(&for_work, suspects)?;
+            unrecorded::add(&for_work, suspects)?;
+            mark.checked()
+        };
+        let done = blocking(work).await;
+        engine.checked.send_replace(true);
+        match done {
+            Ok(Ok(())) => return tracing::info!("checked the files of the last run"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot check the last run's files, trying again");
+            }
+            // A panic was logged by the runtime.
+            Err(_) => return,
+        }
+        tokio::time::sleep(CHECK_PAUSE).await;
     }
 }
 

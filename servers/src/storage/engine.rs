@@ -1,7 +1,7 @@
 //! The storage engine: everything that serving a request needs, and the rules that all operations
 //! share.
 
-use super::binlog::{Binlog, Record, Ticket};
+use super::binlog::{Binlog, Position, Record, Ticket};
 use super::clock::Clock;
 use super::config::StorageConfig;
 use super::disk::{Disk, sync_every::SyncEvery};
@@ -71,6 +71,7 @@ pub struct Engine {
     /// Whether the files that the last run left are checked. Peers wait for that: what is damaged is
     /// to be missed when they ask.
     pub checked: watch::Sender<bool>,
+    unsure_until: Mutex<Position>,
     stat_file: PathBuf,
     /// The statistics' change counter as last saved. Held while they are saved: two savers would
     /// share one temporary file.
@@ -123,6 +124,7 @@ impl Engine {
             clock,
             boot,
             checked: watch::Sender::new(true),
+            unsure_until: Mutex::default(),
             stat_file,
             saved_changes: Mutex::new(0),
         })
@@ -149,6 +151,21 @@ impl Engine {
     /// name.
     pub fn damaged_arrivals(&self) -> u64 {
         self.arrivals.damaged()
+    }
+
+    /// Notes that of what was recorded before this, some may be lost.
+    pub(super) fn be_unsure_until(&self, end: Position) {
+        *self.unsure_until.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Where that ends; the beginning when nothing is lost.
+    pub(super) fn unsure_until(&self) -> Position {
+        *self.unsure_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what is here may be older than what it was.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.unsure_until() != Position::default()
     }
 
     /// Whether a file, or the master of a slave, was uploaded here.

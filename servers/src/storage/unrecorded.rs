@@ -5,13 +5,13 @@
 //! changed around the time of the last record is compared with the last records, and those that are
 //! missing are added. Deletions need no such care: they are recorded before they are made. But after
 //! a loss of power a deleted file may be back, which the peers do not have any more: it is deleted
-//! once more.
+//! once more. And a file that was being changed may have any of its last states then.
 
-use super::binlog::{Operation, Position, Record};
+use super::binlog::{Operation, Record};
 use super::engine::Engine;
 use super::ops::delete;
 use super::orphans::{Suspects, directories, modified};
-use super::sync::METADATA_SUFFIX;
+use super::sync::has_states;
 use super::sync::reader::{BinlogReader, Next};
 use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::Name;
@@ -23,8 +23,6 @@ use std::path::{Path, PathBuf};
 
 /// Seconds that a change may take from its beginning to its record.
 const CHANGE_SECS: i64 = 30;
-/// Bytes of records that are read back: some 70 000.
-const TAIL_LEN: u64 = 4 << 20;
 
 /// Adds the records that are missing; tells how many.
 pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
@@ -36,14 +34,16 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
     };
     let mut search = Search { engine, suspects, from, added: 0 };
     search.find_unknown(&tail)?;
-    // After a loss of power nobody knows what is in a file that was being changed: better that the
-    // peers keep what they have.
     for (name, known) in &tail.names {
         match suspects.same_boot {
-            true if known.by_client => search.look_again(name)?,
             false if known.deleted >= Some(suspects.from) => search.delete_again(name)?,
-            _ => {}
+            true if !known.by_client => {}
+            _ => search.look_again(name)?,
         }
+    }
+    if !suspects.same_boot {
+        // Peers may have what was lost here: they are asked before they are sent anything of it.
+        engine.be_unsure_until(*engine.binlog.written().borrow());
     }
     if search.added > 0 {
         tracing::warn!(added = search.added, "recorded changes that the last run had not");
@@ -69,11 +69,7 @@ struct Known {
 impl Tail {
     fn read(engine: &Engine) -> io::Result<Self> {
         let end = *engine.binlog.written().borrow();
-        let start = match end.offset.checked_sub(TAIL_LEN) {
-            Some(offset) => Position { offset, ..end },
-            None => Position { index: end.index.saturating_sub(1), offset: 0 },
-        };
-        let mut reader = BinlogReader::new(engine.binlog.dir(), start)?;
+        let mut reader = BinlogReader::tail(engine.binlog.dir(), end)?;
         let mut tail = Self { names: BTreeMap::new(), last_time: 0 };
         loop {
             match reader.next(end)? {
@@ -132,7 +128,7 @@ impl Search<'_> {
                 continue;
             }
             let is_own = self.engine.is_source_of(&logic);
-            let certain = logic.kind() == Kind::Normal && !is_metadata(&name);
+            let certain = has_states(&logic) || logic.kind() == Kind::Normal;
             let Ok(meta) = path.symlink_metadata() else { continue };
             if !meta.is_file() || !self.is_recent(&meta) {
                 continue;
@@ -152,7 +148,7 @@ impl Search<'_> {
     /// Records a file whose content changes, when it has changed lately: peers get it whole.
     fn look_again(&mut self, name: &Name) -> io::Result<()> {
         let Ok(logic) = LogicName::parse(name.as_bytes()) else { return Ok(()) };
-        if !self.engine.is_source_of(&logic) || !(logic.has_appender_mark() || is_metadata(name)) {
+        if !self.engine.is_source_of(&logic) || !has_states(&logic) {
             return Ok(());
         }
         let Ok(path) = self.engine.store.file(&logic) else { return Ok(()) };
@@ -191,8 +187,4 @@ impl Search<'_> {
         self.added += 1;
         Ok(())
     }
-}
-
-fn is_metadata(name: &Name) -> bool {
-    name.as_bytes().ends_with(METADATA_SUFFIX)
 }

@@ -10,14 +10,14 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What every simulated disk says of its space, in MiB.
 const TOTAL_MB: i64 = 10_000;
 const FREE_MB: i64 = 9_000;
 
 /// No clock is wrong by more seconds.
-const SKEW_MAX: i64 = 1_000_000;
+pub(super) const SKEW_MAX: i64 = 1_000_000;
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -134,16 +134,26 @@ impl SimDisk {
 
     /// What is about to be done to these names gets to the disk later.
     fn touch(&self, paths: &[&Path]) {
-        let mut unsynced = self.0.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsynced = self.unsynced();
         paths.iter().for_each(|path| unsynced.touch(path));
     }
 
-    /// Files that nobody gave a time have one of the host that plays; here all have one of the run,
-    /// if not exactly.
-    fn in_time(&self, stat: Stat) -> Stat {
+    /// The content of this file is about to change.
+    fn write(&self, path: &Path) {
+        self.touch(&[path]);
+        self.unsynced().write(path, self.0.clock.unix_secs());
+    }
+
+    /// Files that nobody gave a time have one of the host that plays; here all have one of the run.
+    fn in_time(&self, path: &Path, stat: Stat) -> Stat {
         let is_set = stat.modified >= EPOCH - SKEW_MAX;
-        let modified = if is_set { stat.modified } else { self.0.clock.unix_secs() };
+        let known = || self.unsynced().written_at(path);
+        let modified = if is_set { stat.modified } else { known().unwrap_or(EPOCH) };
         Stat { modified, ..stat }
+    }
+
+    fn unsynced(&self) -> MutexGuard<'_, Unsynced> {
+        self.0.unsynced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn needs_room(&self) -> io::Result<()> {
@@ -162,7 +172,7 @@ impl SimDisk {
 impl Disk for SimDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let create = || {
-            self.touch(&[path]);
+            self.write(path);
             RealDisk.create_new(path)
         };
         self.whole(create).map(|file| self.file(path, file))
@@ -176,13 +186,17 @@ impl Disk for SimDisk {
     fn publish(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.whole(|| {
             self.touch(&[from, to]);
-            RealDisk.publish(from, to)
+            RealDisk.publish(from, to)?;
+            self.unsynced().rename(from, to);
+            Ok(())
         })
     }
     fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.whole(|| {
             self.touch(&[from, to]);
-            RealDisk.replace(from, to)
+            RealDisk.replace(from, to)?;
+            self.unsynced().rename(from, to);
+            Ok(())
         })
     }
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
@@ -199,10 +213,10 @@ impl Disk for SimDisk {
         })
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.whole(|| RealDisk.stat(path)).map(|stat| self.in_time(stat))
+        self.whole(|| RealDisk.stat(path)).map(|stat| self.in_time(path, stat))
     }
     fn lstat(&self, path: &Path) -> io::Result<Stat> {
-        self.whole(|| RealDisk.lstat(path)).map(|stat| self.in_time(stat))
+        self.whole(|| RealDisk.lstat(path)).map(|stat| self.in_time(path, stat))
     }
     fn space(&self, _: &Path) -> io::Result<(i64, i64)> {
         Ok((TOTAL_MB, if self.is_full() { 0 } else { FREE_MB }))
@@ -228,7 +242,7 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.touch(&[&self.path]);
+        self.disk.write(&self.path);
         if let Turn::Dies = self.disk.turn()? {
             self.first_half(bytes, offset);
             return Err(io::Error::from_raw_os_error(EIO));
@@ -244,10 +258,10 @@ impl DiskFile for SimFile {
         self.disk.whole(|| self.file.read_at(buffer, offset))
     }
     fn stat(&self) -> io::Result<Stat> {
-        self.disk.whole(|| self.file.stat()).map(|stat| self.disk.in_time(stat))
+        self.disk.whole(|| self.file.stat()).map(|stat| self.disk.in_time(&self.path, stat))
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.touch(&[&self.path]);
+        self.disk.write(&self.path);
         self.disk.whole(|| self.file.set_len(len))?;
         self.reserved.fetch_min(len, Ordering::SeqCst);
         Ok(())
@@ -257,8 +271,7 @@ impl DiskFile for SimFile {
     }
     fn sync(&self) -> io::Result<()> {
         let sync = || {
-            let unsynced = &self.disk.0.unsynced;
-            unsynced.lock().unwrap_or_else(PoisonError::into_inner).sync(&self.path);
+            self.disk.unsynced().sync(&self.path);
             Ok(())
         };
         let synced = self.disk.whole(sync);

@@ -20,7 +20,8 @@ const COMPLAINTS_MAX: usize = 40;
 pub enum Life {
     /// It was uploaded and nobody deleted it.
     Alive,
-    /// It was uploaded, and its source lost power soon after: all members have it, or none.
+    /// It was uploaded, and perhaps changed or deleted, and who did that lost power soon after: all
+    /// members have it in the same state, or none has it.
     Doubtful,
     /// A deletion got no answer, or an error.
     Unknown,
@@ -41,6 +42,9 @@ pub struct FileModel {
     pub maybe: Option<Vec<u8>>,
     /// Every byte that ever was to stand at each place, of an appender.
     pub ever: Vec<Vec<u8>>,
+    /// Changed while its source may have lost earlier changes: nobody knows what came out, but it is
+    /// the same for all members.
+    pub unknown: bool,
     /// Whether it is to be there.
     pub life: Life,
     /// What its metadata may be; none for no metadata.
@@ -63,6 +67,7 @@ impl FileModel {
             content: Vec::new(),
             maybe: None,
             ever: Vec::new(),
+            unknown: false,
             life: Life::Alive,
             metadata: vec![None],
             contested: false,
@@ -92,7 +97,7 @@ impl FileModel {
     /// Whether these bytes may have been read from it, whatever has been replicated so far.
     pub fn may_read(&self, bytes: &[u8]) -> bool {
         match self.appender {
-            _ if self.contested => true,
+            _ if self.contested || self.unknown => true,
             false => self.content == bytes,
             true => {
                 bytes.len() <= self.ever.len()
@@ -103,6 +108,9 @@ impl FileModel {
 
     /// Whether this may be its content at the end.
     fn may_be(&self, bytes: &[u8]) -> bool {
+        if self.life == Life::Doubtful {
+            return self.may_read(bytes);
+        }
         let Some(maybe) = &self.maybe else { return self.content == bytes };
         let (short, long) = match self.content.len() < maybe.len() {
             true => (self.content.len(), maybe.len()),
@@ -118,14 +126,11 @@ impl FileModel {
     /// This host has lost power since something was acknowledged, perhaps by it alone.
     fn doubt(&mut self, ip: IpAddr) {
         let is_own = self.id.source().is_some_and(|source| is_at(source, ip));
-        if is_own && self.life == Life::Alive && self.id.kind() == Kind::Normal {
-            self.life = Life::Doubtful;
-        } else if is_own && self.life != Life::Doubtful
-            || self.id.kind() == Kind::Slave
-            || self.deleted_anywhere
-        {
+        if self.id.kind() == Kind::Slave {
             self.life = Life::Unknown;
             self.contested = true;
+        } else if self.life != Life::Unknown && (is_own || self.deleted_anywhere) {
+            self.life = Life::Doubtful;
         }
     }
 
@@ -213,9 +218,7 @@ impl Model {
         let Some((first_ip, first)) = trees.first() else { return complaints };
         let contested = |name: &str| {
             let base = name.strip_suffix(METADATA_SUFFIX).unwrap_or(name);
-            let file = files.get(base);
-            let is_doubtful = || base != name && file.is_some_and(|f| f.life == Life::Doubtful);
-            is_doubtful() || file.map_or_else(|| self.is_lost_stray(base), |file| file.contested)
+            files.get(base).map_or_else(|| self.is_lost_stray(base), |file| file.contested)
         };
         // A crash may leave a file that nobody was told of, and that nobody needs to have.
         // So may it leave one that was to be deleted, where nobody heard of that.

@@ -4,11 +4,12 @@
 //! before, and the content of its own file only. Content that nobody syncs gets to the disk after a
 //! while; until then a file may be there with the content it had before, or with none.
 
-use fdfs_core::net::sim::Chance;
+use super::disk::SKEW_MAX;
+use fdfs_core::net::sim::{Chance, EPOCH};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,6 +25,15 @@ enum Before {
     Nothing,
     File(Vec<u8>),
     Link(PathBuf),
+}
+
+/// What is about to be lost, and what the disk has instead.
+#[derive(Debug)]
+struct Change {
+    at: Instant,
+    before: Before,
+    /// When a file was written before that.
+    time: Option<i64>,
 }
 
 impl Before {
@@ -47,33 +57,60 @@ impl Before {
     }
 }
 
-/// What was changed lately, by path: when, and what the disk has instead.
+/// What was changed lately, by path, and when the content of files was written, in Unix seconds: the
+/// files themselves tell the time of the host that plays, unless they were given another.
 #[derive(Debug, Default)]
-pub struct Unsynced(BTreeMap<PathBuf, (Instant, Before)>);
+pub struct Unsynced {
+    changes: BTreeMap<PathBuf, Change>,
+    written: BTreeMap<PathBuf, i64>,
+}
 
 impl Unsynced {
     /// Something under this name is about to be changed.
     pub fn touch(&mut self, path: &Path) {
         let now = Instant::now();
-        let is_known = |(at, _): &(Instant, Before)| now.duration_since(*at) < WRITE_BACK_TIME;
-        if !self.0.get(path).is_some_and(is_known) {
-            self.0.insert(path.to_owned(), (now, Before::look(path)));
+        let is_known = |change: &Change| now.duration_since(change.at) < WRITE_BACK_TIME;
+        if !self.changes.get(path).is_some_and(is_known) {
+            let (before, time) = (Before::look(path), self.time(path));
+            self.changes.insert(path.to_owned(), Change { at: now, before, time });
+        }
+    }
+
+    fn time(&self, path: &Path) -> Option<i64> {
+        let set = fs::symlink_metadata(path).ok()?.mtime();
+        if set >= EPOCH - SKEW_MAX { Some(set) } else { self.written_at(path) }
+    }
+
+    /// When the content of a file was written.
+    pub fn written_at(&self, path: &Path) -> Option<i64> {
+        self.written.get(path).copied()
+    }
+
+    /// The content of a file changes.
+    pub fn write(&mut self, path: &Path, unix_secs: i64) {
+        self.written.insert(path.to_owned(), unix_secs);
+    }
+
+    /// A file has another name now.
+    pub fn rename(&mut self, from: &Path, to: &Path) {
+        if let Some(time) = self.written.remove(from) {
+            self.written.insert(to.to_owned(), time);
         }
     }
 
     /// A file was synced, and all names with it.
     pub fn sync(&mut self, path: &Path) {
-        self.0.remove(path);
+        self.changes.remove(path);
         self.write_names(Duration::ZERO);
     }
 
     /// Writes the names of what was changed so long ago.
     fn write_names(&mut self, age: Duration) {
-        self.0.retain(|path, (at, before)| match (&before, Before::look(path)) {
-            _ if at.elapsed() < age => true,
+        self.changes.retain(|path, change| match (&change.before, Before::look(path)) {
+            _ if change.at.elapsed() < age => true,
             (_, Before::Nothing | Before::Link(_)) => false,
             (Before::Nothing | Before::Link(_), Before::File(_)) => {
-                *before = Before::File(Vec::new());
+                change.before = Before::File(Vec::new());
                 true
             }
             (Before::File(_), Before::File(_)) => true,
@@ -89,7 +126,7 @@ impl Unsynced {
         self.write_names(if chance.one_in(2) { Duration::ZERO } else { JOURNAL_TIME });
         let now = Instant::now();
         let mut lost = Vec::new();
-        for (path, (at, before)) in std::mem::take(&mut self.0) {
+        for (path, Change { at, before, time }) in std::mem::take(&mut self.changes) {
             if now.duration_since(at) >= WRITE_BACK_TIME {
                 continue;
             }
@@ -97,6 +134,9 @@ impl Unsynced {
             let is_content = matches!((&before, &there), (Before::File(_), Before::File(_)));
             if before != there && !(is_content && chance.one_in(2)) {
                 before.restore(&path)?;
+                if let Some(time) = time {
+                    self.written.insert(path.clone(), time);
+                }
                 lost.push(path);
             }
         }

@@ -184,9 +184,12 @@ impl Worker {
         done: fdfs_core::Result<()>,
     ) {
         self.note(what, Some(id), done.as_ref().copied());
-        self.with_file(at, |file| match done {
-            Ok(()) => file.content = next,
-            Err(_) => file.maybe = Some(next),
+        self.with_file(at, |file| {
+            file.unknown |= file.life == Life::Doubtful;
+            match done {
+                Ok(()) => file.content = next,
+                Err(_) => file.maybe = Some(next),
+            }
         });
     }
 

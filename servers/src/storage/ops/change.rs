@@ -208,7 +208,7 @@ pub(in crate::storage) fn regenerate(engine: &Engine, name: &Name) -> Done<Pendi
 }
 
 /// CRC-32 and size of a file's content.
-pub(super) fn checksum(file: &dyn DiskFile) -> Done<(u32, u64)> {
+pub(in crate::storage) fn checksum(file: &dyn DiskFile) -> Done<(u32, u64)> {
     let mut buffer = vec![0; READ_LEN];
     let mut hasher = crc32fast::Hasher::new();
     let mut size = 0;

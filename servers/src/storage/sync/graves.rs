@@ -10,7 +10,7 @@
 
 use super::METADATA_SUFFIX;
 use super::reader::{BinlogReader, Next};
-use crate::storage::binlog::{Operation, Position, file_path};
+use crate::storage::binlog::{Operation, Position};
 use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::Name;
 use std::collections::{HashMap, VecDeque};
@@ -21,8 +21,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Deletions that are remembered: the newest.
 const GRAVES_MAX: usize = 65_536;
-/// Bytes at the end of the binlog that are read for deletions at the start.
-const LOOK_BACK_LEN: u64 = 4 << 20;
 
 #[derive(Debug, Clone, Copy)]
 struct Grave {
@@ -51,14 +49,7 @@ fn hash(name: &[u8]) -> u64 {
 impl Graves {
     /// The deletions recorded in the binlog of `dir`, which ends at `end`.
     pub(in crate::storage) fn load(dir: &Path, end: Position) -> io::Result<Self> {
-        let (mut from, missing) = (end, LOOK_BACK_LEN.saturating_sub(end.offset));
-        from.offset = end.offset.saturating_sub(LOOK_BACK_LEN);
-        if missing > 0 && end.index > 0 {
-            from.index = end.index - 1;
-            let before = std::fs::metadata(file_path(dir, from.index));
-            from.offset = before.map_or(0, |file| file.len().saturating_sub(missing));
-        }
-        let (graves, mut reader) = (Self::default(), BinlogReader::new(dir, from)?);
+        let (graves, mut reader) = (Self::default(), BinlogReader::tail(dir, end)?);
         loop {
             match reader.next(end)? {
                 Next::Entry(entry) if entry.operation == Operation::Delete => {
@@ -121,6 +112,7 @@ impl Graves {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::binlog::file_path;
 
     const FILE: &str = "M00/00/00/Ck0AC2sAvq6AfyjFAAATiMRbAU0662.bin";
     const SLAVE: &str = "M00/00/00/Ck0AC2sAvq6AfyjFAAATiMRbAU0662_big.bin";

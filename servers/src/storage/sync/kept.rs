@@ -6,14 +6,12 @@
 //!
 //! Beside each mark lies a file of its own for that: the original's marks stay as they are.
 
-use super::METADATA_SUFFIX;
 use super::mark::Mark;
-use super::reader::{Entry, Offer};
+use super::offers::Offers;
 use crate::state_file::{read_optional, safe_write};
-use crate::storage::binlog::{Operation, Position};
+use crate::storage::binlog::Position;
 use crate::storage::disk::WRITE_BACK_TIME;
 use fdfs_core::config::Ini;
-use fdfs_core::file_id::{Kind, LogicName, Source};
 use fdfs_core::protocol::replication::BootId;
 use std::collections::VecDeque;
 use std::io;
@@ -124,56 +122,6 @@ impl Kept {
     }
 }
 
-/// What a peer is offered on the way from where its sender went back to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Offers {
-    /// Records that begin before this; the beginning for none.
-    until: Position,
-    /// Files recorded up to this time are old; `None` when these are not offered.
-    old_until: Option<i64>,
-}
-
-impl Offers {
-    fn load(ini: &Ini) -> Self {
-        let scope = ini.global();
-        let text = |key| scope.get(key).map(str::trim);
-        let index = text("offers_index").and_then(|text| text.parse().ok());
-        let offset = text("offers_offset").and_then(|text| text.parse().ok());
-        let until = index.zip(offset).map(|(index, offset)| Position { index, offset });
-        let old_until = text("offers_old_until").and_then(|text| text.parse().ok());
-        Self { until: until.unwrap_or_default(), old_until }
-    }
-
-    fn to_text(self) -> String {
-        let Position { index, offset } = self.until;
-        let old = self.old_until.map(|time| format!("offers_old_until={time}\n"));
-        format!("offers_index={index}\noffers_offset={offset}\n{}", old.unwrap_or_default())
-    }
-
-    /// Why the peer is offered the file of a record that is not due and begins there. `source` is how
-    /// the peer names its files.
-    pub(super) fn why(&self, entry: &Entry, begin: Position, source: Source) -> Option<Offer> {
-        use Operation as O;
-        if begin >= self.until || !entry.replica {
-            return None;
-        }
-        let name = entry.name.as_bytes();
-        let logic = LogicName::parse(name).ok()?;
-        let stamp = logic.stamp()?;
-        // Of what changes, the peer may have another state than what is here.
-        let never_changes = matches!(logic.kind(), Kind::Normal | Kind::Slave)
-            && !logic.has_appender_mark()
-            && !name.ends_with(METADATA_SUFFIX);
-        match entry.operation {
-            O::Create if never_changes && stamp.source == source => Some(Offer::Own),
-            O::Create | O::Update | O::Rename => {
-                self.old_until.filter(|until| entry.time <= *until).map(|_| Offer::Old)
-            }
-            _ => None,
-        }
-    }
-}
-
 /// The file beside a mark.
 pub(super) fn beside(mark_path: &Path) -> PathBuf {
     mark_path.with_extension(EXTENSION)
@@ -182,7 +130,6 @@ pub(super) fn beside(mark_path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fdfs_core::file_id::{SizeField, Stamp};
 
     fn mark(offset: u64) -> Mark {
         let position = Position { index: 0, offset };
@@ -237,47 +184,6 @@ mod tests {
         kept.mark = done(70);
         assert_eq!(back_to(&mut kept, "five", done(75), end(80)), 70);
         assert_eq!(kept.offers(), Offers { until: end(80), old_until: None });
-    }
-
-    #[test]
-    fn offered_is_what_the_peer_had_sent_and_what_is_old_when_it_was_just_filled() {
-        const FILE: &str = "M00/00/00/Ck0AC2sAvq6AfyjFAAATiMRbAU0662.bin";
-        let (slave, metadata) = (FILE.replace(".bin", "_big.bin"), format!("{FILE}-m"));
-        let why_at = |offers: Offers, text: &str, host: u8, offset: u64| {
-            let entry = Entry::parse(text.as_bytes()).unwrap();
-            let source = Source::Ip([10, 77, 0, host].into());
-            offers.why(&entry, Position { index: 0, offset }, source)
-        };
-        let own = Offers { until: Position { index: 0, offset: 50 }, old_until: None };
-        let why = |letter: &str, name: &str| why_at(own, &format!("5 {letter} {name}"), 11, 49);
-        assert_eq!(why("c", FILE), Some(Offer::Own));
-        assert_eq!(why("c", &slave), Some(Offer::Own));
-        for letter in ["C", "d", "u"] {
-            assert_eq!(why(letter, FILE), None, "{letter}");
-        }
-        let source = Source::Ip([10, 77, 0, 11].into());
-        let stamp = Stamp { source, created: 5, size: SizeField::appender(7), crc32: 0 };
-        let chars = stamp.encode();
-        let appender = format!("M00/00/00/{}662.log", String::from_utf8_lossy(&chars));
-        let of_appender = appender.replace(".log", "_big.log");
-        for name in [&metadata, &appender, &of_appender] {
-            assert_eq!(why("c", name), None, "{name}: it may have changed");
-        }
-        assert_eq!(why_at(own, &format!("5 c {FILE}"), 11, 50), None, "it has arrived since");
-        assert_eq!(why_at(own, &format!("5 c {FILE}"), 12, 49), None, "another's");
-        let old = Offers { old_until: Some(5), ..own };
-        for (record, wanted) in [
-            (format!("5 c {FILE}"), Some(Offer::Old)),
-            (format!("5 c {appender}"), Some(Offer::Old)),
-            (format!("5 u {metadata}"), Some(Offer::Old)),
-            (format!("5 r {FILE} {appender}"), Some(Offer::Old)),
-            (format!("6 c {FILE}"), None),
-            (format!("5 a {appender} 0 5"), None),
-            (format!("5 d {FILE}"), None),
-            (format!("5 C {FILE}"), None),
-        ] {
-            assert_eq!(why_at(old, &record, 12, 49), wanted, "{record}");
-        }
     }
 
     #[test]

@@ -4,14 +4,16 @@
 //! ([`senders`], [`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records
 //! that do not touch the same files ([`batch`]), hands them out to connections as these become free
 //! ([`handout`]), and has them sent side by side ([`send`]). What peers send here arrives in
-//! [`service`] and is put into files by [`receive`]. Who must know which files there are, and has
+//! [`service`] and is put into files by [`receive`], and by [`back`] what was lost here before. Who must know which files there are, and has
 //! none of the records before, asks [`path_binlog`]. [`progress`] tells how far all that has come.
 
+mod back;
 pub(super) mod batch;
 pub(super) mod graves;
 mod handout;
 mod kept;
 pub(super) mod mark;
+mod offers;
 pub(super) mod path_binlog;
 mod peer;
 pub(super) mod progress;
@@ -22,6 +24,7 @@ pub(super) mod senders;
 pub(super) mod service;
 mod window;
 
+use fdfs_core::file_id::LogicName;
 use fdfs_core::protocol::{GROUP_STORAGES_MAX, StorageId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +32,16 @@ use std::sync::{Mutex, PoisonError};
 
 /// Ending of the names of metadata files.
 pub(in crate::storage) const METADATA_SUFFIX: &[u8] = b"-m";
+
+/// Whether a file holds the metadata of another.
+pub(in crate::storage) fn is_metadata(name: &LogicName<'_>) -> bool {
+    name.as_bytes().ends_with(METADATA_SUFFIX)
+}
+
+/// Whether a file has states, one after the other: an appender, or metadata. All others never change.
+pub(in crate::storage) fn has_states(name: &LogicName<'_>) -> bool {
+    name.has_appender_mark() || is_metadata(name)
+}
 
 /// Up to which time the changes of each source have arrived, until the trackers are told.
 #[derive(Debug, Default)]

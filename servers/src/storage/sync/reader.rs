@@ -1,5 +1,6 @@
 //! Reading the binlog, record by record, as far as it has been written.
 
+use super::offers::Offer;
 use crate::storage::binlog::{Operation, Position, file_path, is_packed};
 use fdfs_core::protocol::Name;
 use std::fs::File;
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 const READ_LEN: usize = 64 << 10;
 /// Longest line (spec 04 §A.5.2). What is longer is no record.
 const LINE_LEN_MAX: usize = 256;
+/// Bytes of the last records: some 70 000.
+const TAIL_LEN: u64 = 4 << 20;
 
 /// A record of the binlog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,17 +28,8 @@ pub(in crate::storage) struct Entry {
     pub name: Name,
     /// What else the record tells.
     pub extra: Extra,
-    /// Why it is sent although it is not due. No record tells that.
+    /// Why the peer is asked before it is sent. No record tells that.
     pub offer: Option<Offer>,
-}
-
-/// Why a peer is sent a file once more, in case that it has lost it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::storage) enum Offer {
-    /// It is the peer's own.
-    Own,
-    /// It is older than the peer, which got it from here.
-    Old,
 }
 
 /// What a record tells beside the name.
@@ -125,6 +119,18 @@ impl BinlogReader {
         };
         reader.go_to_line()?;
         Ok(reader)
+    }
+
+    /// Reads the last records of those written up to `end`.
+    pub(in crate::storage) fn tail(dir: &Path, end: Position) -> io::Result<Self> {
+        let (mut from, missing) = (end, TAIL_LEN.saturating_sub(end.offset));
+        from.offset = end.offset.saturating_sub(TAIL_LEN);
+        if missing > 0 && end.index > 0 {
+            from.index = end.index - 1;
+            let before = std::fs::metadata(file_path(dir, from.index));
+            from.offset = before.map_or(0, |file| file.len().saturating_sub(missing));
+        }
+        Self::new(dir, from)
     }
 
     /// Goes back to where the line begins, once the file can be read.

@@ -1,7 +1,8 @@
 //! What peers send, put into files (spec 03 §C4). Functions here may block; `service` decides where
 //! they run. Every change is idempotent: peers repeat what they are not sure of.
 
-use super::METADATA_SUFFIX;
+use super::back::{self, Verdict};
+use super::{METADATA_SUFFIX, has_states, is_metadata};
 use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::{DiskFile, Stat};
 use crate::storage::engine::Engine;
@@ -10,6 +11,7 @@ use crate::storage::ops::{self, Done, status};
 use crate::storage::pending::Pending;
 use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::cluster::{SyncFile, SyncNames, SyncRange, SyncTruncate};
+use fdfs_core::protocol::replication::{GIVES_BACK, GIVES_BACK_UNSURE};
 use fdfs_core::protocol::{Name, Status};
 use std::fmt::Arguments;
 use std::io;
@@ -86,14 +88,38 @@ fn is_buried(engine: &Engine, name: &Name, timestamp: i32) -> Done<bool> {
     Ok(is_again || lstat(engine, &path)?.is_none())
 }
 
+/// What a peer says of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It is the peer's.
+    New,
+    /// It was made here before and may be lost. The peer may be unsure of what it has, too.
+    Back { is_unsure: bool },
+}
+
+impl Claim {
+    /// What the status of a request says.
+    pub(super) fn of(status: Status) -> Self {
+        match status {
+            Status(GIVES_BACK) => Self::Back { is_unsure: false },
+            Status(GIVES_BACK_UNSURE) => Self::Back { is_unsure: true },
+            _ => Self::New,
+        }
+    }
+
+    /// The time that tells how far the peer has come with its own changes, when it is that.
+    pub(super) fn progress(self, timestamp: i32) -> i32 {
+        if self == Self::New { timestamp } else { 0 }
+    }
+}
+
 /// A whole file on its way here. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
 pub(super) struct Incoming {
     engine: Arc<Engine>,
     name: Name,
     operation: Operation,
-    /// It was uploaded here, and a peer gives it back.
-    is_back: bool,
+    claim: Claim,
     size: u64,
     timestamp: i32,
     path: PathBuf,
@@ -106,16 +132,18 @@ pub(super) struct Incoming {
 
 impl Incoming {
     /// Begins a file, whose content is dropped when the same is here already, or any when it is
-    /// given back.
+    /// given back and never changes.
     pub(super) fn begin(
         engine: Arc<Engine>,
         head: &SyncFile,
         operation: Operation,
-        is_back: bool,
+        claim: Claim,
     ) -> Done<Self> {
         let (name, size) = (head.name, u64::try_from(head.size).map_err(|_| Status::EINVAL)?);
         let (logic, path) = plain(&engine, &name)?;
-        if is_back && !engine.is_source_of(&logic) {
+        let is_state = operation == Operation::Update;
+        let is_back = claim != Claim::New;
+        if is_back && !(engine.is_source_of(&logic) && is_state == has_states(&logic)) {
             return Err(Status::EINVAL);
         }
         let (promised_crc, store_path) = (promised_crc(&logic, size), logic.store_path());
@@ -136,7 +164,7 @@ impl Incoming {
             engine,
             name,
             operation,
-            is_back,
+            claim,
             size,
             timestamp,
             path,
@@ -169,12 +197,13 @@ impl Incoming {
             return left_alone(Status::OK);
         }
         // Other peers may not have what was lost here, and hear of it from nobody else.
-        let done = match self.is_back {
+        let is_back = self.claim != Claim::New;
+        let done = match is_back {
             true => Record::new(self.operation, &self.name),
             false => record(self.operation, &self.name),
         };
         let Some((temporary, file)) = &self.file else {
-            if self.is_back {
+            if is_back {
                 return left_alone(Status::EEXIST);
             }
             let (pending, _) = made(&self.engine, self.timestamp, done)?;
@@ -188,9 +217,25 @@ impl Incoming {
                 "a peer's file does not match the checksum in its name; it is not taken over");
             return left_alone(Status::OK);
         }
-        file.set_modified(self.timestamp.into()).map_err(status)?;
+        let time = self.timestamp.into();
+        let is_state = self.operation == Operation::Update;
+        if let Claim::Back { is_unsure } = self.claim
+            && is_state
+        {
+            let modified = (!is_unsure).then_some(time);
+            match back::judge(&self.engine, &self.name, &self.path, &**file, modified)? {
+                Verdict::Theirs => {}
+                Verdict::Either => return left_alone(Status::EEXIST),
+                // All are to have it. The record of it may be lost.
+                Verdict::Ours(time) => {
+                    let pending = Pending::done(&self.engine, (), time, &[done])?;
+                    return Ok((pending, Status::EEXIST));
+                }
+            }
+        }
+        file.set_modified(time).map_err(status)?;
         let disk = &self.engine.disk;
-        let published = match self.is_back {
+        let published = match is_back && !is_state {
             true => disk.publish(temporary, &self.path),
             false => disk.replace(temporary, &self.path),
         };
@@ -304,19 +349,24 @@ impl Drop for Range {
     }
 }
 
-/// Removes a file or link with its metadata. One that is not here yet must not come later.
-pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32) -> Made {
+/// Removes a file or link with its metadata. One that is not here yet must not come later. With
+/// `is_back` it was removed here before, and a peer tells of it.
+pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32, is_back: bool) -> Made {
     let (logic, path) = plain(engine, name)?;
     engine.binlog.check().map_err(status)?;
     let there = lstat(engine, &path)?;
     match there {
         None => {}
+        // Metadata may have been set again since.
+        Some(stat) if is_back && is_metadata(&logic) && stat.modified > timestamp.into() => {
+            return left_alone(Status::OK);
+        }
         Some(stat) if !stat.is_file && !stat.is_link => return Err(Status::EINVAL),
         Some(_) => engine.disk.remove(&path).map_err(status)?,
     }
     // Who deleted the file may not have had its metadata yet, and then has no record of them. They
     // may have come here without the file.
-    let metadata = match name.as_bytes().ends_with(METADATA_SUFFIX) {
+    let metadata = match is_metadata(&logic) {
         true => None,
         false => ops::metadata::remove(engine, &logic)?,
     };
@@ -326,8 +376,11 @@ pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32) -> Made {
     if there.is_none() && metadata.is_none() && !is_news {
         return Err(outcome);
     }
-    let mut records = vec![record(Operation::Delete, name)];
-    records.extend(metadata.map(Record::of_peer));
+    let mut records = vec![Record::new(Operation::Delete, name)];
+    records.extend(metadata);
+    if !is_back {
+        records = records.into_iter().map(Record::of_peer).collect();
+    }
     Ok((Pending::done(engine, (), timestamp.into(), &records)?, outcome))
 }
 
@@ -376,7 +429,7 @@ pub(super) fn rename(engine: &Engine, head: &SyncNames) -> Made {
     let (_, old_path) = plain(engine, &head.source)?;
     if is_buried(engine, &head.name, head.timestamp)? {
         // Deleted under its new name, it is not needed under its old one.
-        return match delete(engine, &head.source, head.timestamp) {
+        return match delete(engine, &head.source, head.timestamp, false) {
             Err(Status::ENOENT) => left_alone(Status::EEXIST),
             done => done,
         };

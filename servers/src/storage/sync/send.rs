@@ -2,11 +2,12 @@
 //! was there when the record was written: records that follow make up the difference.
 
 mod ahead;
+mod offers;
 
 pub(super) use ahead::is_short;
 
 use super::METADATA_SUFFIX;
-use super::reader::{Entry, Extra, Offer};
+use super::reader::{Entry, Extra};
 use crate::storage::binlog::Operation;
 use crate::storage::disk::{DiskFile, Stat};
 use crate::storage::engine::Engine;
@@ -15,7 +16,7 @@ use crate::storage::stats::Op;
 use bytes::BytesMut;
 use fdfs_core::net::{CHUNK_LEN, Conn};
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
-use fdfs_core::protocol::replication::{ASKS_AHEAD, GIVES_BACK, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
 use fdfs_core::protocol::storage::{FileInfo, FileRef, INFO_WITHOUT_CRC};
 use fdfs_core::protocol::{Command, Name, Status};
 use fdfs_core::wire::{Rest, Wire};
@@ -43,6 +44,8 @@ pub(super) struct PeerConn {
 struct Content {
     store_path: u8,
     file: Box<dyn DiskFile>,
+    /// When the file was changed last, in Unix seconds.
+    modified: i64,
     start: u64,
     len: u64,
     first: usize,
@@ -99,8 +102,10 @@ impl PeerConn {
                 "a file inside a trunk file is not replicated: this server cannot read those yet");
             return Ok(());
         }
+        if let Some(offer) = entry.offer {
+            return self.offer(entry, offer).await;
+        }
         match (entry.operation, entry.extra) {
-            _ if entry.offer.is_some() => self.whole(entry, Command::SYNC_CREATE_FILE).await,
             (Operation::Create, _) => self.whole(entry, Command::SYNC_CREATE_FILE).await,
             (Operation::Update, _) => self.whole(entry, Command::SYNC_UPDATE_FILE).await,
             (Operation::Append, Extra::Numbers(offset, len)) => {
@@ -112,7 +117,7 @@ impl PeerConn {
             (Operation::Truncate, Extra::Numbers(old_size, new_size)) => {
                 self.truncate(entry, old_size, new_size).await
             }
-            (Operation::Delete, _) => self.delete(entry).await,
+            (Operation::Delete, _) => self.delete(entry, 0).await,
             (Operation::Link, extra) => self.link(entry, extra).await,
             (Operation::Rename, Extra::Name(_)) if entry.replica => {
                 self.whole(entry, Command::SYNC_CREATE_FILE).await
@@ -131,13 +136,8 @@ impl PeerConn {
     async fn whole(&mut self, entry: &Entry, mut command: Command) -> Result<()> {
         let Some(content) = self.open(&entry.name, Part::Whole).await? else { return Ok(()) };
         let (group, name) = (self.engine.identity.group, entry.name);
-        let (mut is_there, mut flags) = (false, 0);
-        if let Some(offer) = entry.offer {
-            if self.size_there(&name).await?.is_some() {
-                return Ok(());
-            }
-            flags = if offer == Offer::Own { GIVES_BACK } else { 0 };
-        } else if self.exists_there && command == Command::SYNC_CREATE_FILE {
+        let mut is_there = false;
+        if self.exists_there && command == Command::SYNC_CREATE_FILE {
             match self.size_there(&name).await? {
                 Some(size) if size == content.len => is_there = true,
                 Some(_) => command = Command::SYNC_UPDATE_FILE,
@@ -148,7 +148,7 @@ impl PeerConn {
         let head = SyncFile { name, size, timestamp: seconds(entry.time), group }.encode();
         let outcome = match is_there {
             true => self.exchange(command, Status::EEXIST.0, &head, None).await?,
-            false => self.exchange(command, flags, &head, Some(content)).await?,
+            false => self.exchange(command, 0, &head, Some(content)).await?,
         };
         self.exists_there = outcome == Status::EEXIST;
         self.settle(entry, outcome, &[Status::EEXIST])
@@ -213,16 +213,22 @@ impl PeerConn {
 
     /// Bytes of the peer's file, if it has one.
     async fn size_there(&mut self, name: &Name) -> Result<Option<u64>> {
+        let info = self.info_there(name, INFO_WITHOUT_CRC).await?;
+        Ok(info.map(|info| info.size.max(0).unsigned_abs()))
+    }
+
+    /// What the peer knows of its file, if it has one.
+    async fn info_there(&mut self, name: &Name, flags: u8) -> Result<Option<FileInfo>> {
         let request = FileRef { group: self.engine.identity.group, name: *name };
-        let (command, flags) = (Command::QUERY_FILE_INFO, INFO_WITHOUT_CRC);
+        let command = Command::QUERY_FILE_INFO;
         match self.conn.call_with_flags::<FileInfo>(command, flags, &request).await {
-            Ok(info) => Ok(Some(info.size.max(0).unsigned_abs())),
+            Ok(info) => Ok(Some(info)),
             Err(error) if error.status() == Some(Status::ENOENT) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn delete(&mut self, entry: &Entry) -> Result<()> {
+    async fn delete(&mut self, entry: &Entry, flags: u8) -> Result<()> {
         if self.look(&entry.name).await?.is_some() {
             self.wait_for_change(&entry.name).await;
             if self.look(&entry.name).await?.is_some() {
@@ -232,7 +238,7 @@ impl PeerConn {
         }
         let (timestamp, group) = (seconds(entry.time), self.engine.identity.group);
         let head = SyncDelete { timestamp, group, name: entry.name }.encode();
-        let outcome = self.exchange(Command::SYNC_DELETE_FILE, 0, &head, None).await?;
+        let outcome = self.exchange(Command::SYNC_DELETE_FILE, flags, &head, None).await?;
         self.settle(entry, outcome, &[Status::ENOENT])
     }
 
@@ -426,7 +432,10 @@ fn open(
     }
     let piece = buffer.get_mut(..first).unwrap_or_default();
     match file.read_at(piece, start).map_err(status)? {
-        read if read == first => Ok(Some(Content { store_path, file, start, len, first })),
+        read if read == first => {
+            let modified = stat.modified;
+            Ok(Some(Content { store_path, file, modified, start, len, first }))
+        }
         _ => Ok(None),
     }
 }

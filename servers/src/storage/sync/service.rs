@@ -1,6 +1,7 @@
 //! What peers send, from their sockets to [`super::receive`] (spec 03 §C2, §C4).
 
-use super::receive::{self, Incoming, Made, Range};
+use super::METADATA_SUFFIX;
+use super::receive::{self, Claim, Incoming, Made, Range};
 use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request, after_others};
 use crate::storage::binlog::Operation;
 use crate::storage::engine::Engine;
@@ -12,7 +13,7 @@ use bytes::BytesMut;
 use fdfs_core::net::AHEAD_MAX;
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
 use fdfs_core::protocol::frame::Header;
-use fdfs_core::protocol::replication::{ASKS_AHEAD, GIVES_BACK, Introduced};
+use fdfs_core::protocol::replication::{ASKS_AHEAD, Introduced};
 use fdfs_core::protocol::{Command, Group, Name, Status, StorageId};
 use fdfs_core::wire::Wire;
 use std::sync::Arc;
@@ -115,13 +116,16 @@ impl Session {
         is_checked.map_err(|_| Status::EBUSY)?.map_err(|_| Status::EBUSY)?;
         let ahead_max = u8::try_from(AHEAD_MAX).unwrap_or(u8::MAX);
         let (boot, source) = (engine.boot, engine.identity.source);
-        let told = Introduced { ahead_max, boot, source };
+        let is_unsure = engine.is_unsure().into();
+        let told = Introduced { ahead_max, boot, is_unsure, source };
         Ok(Some(Some(told).encode()))
     }
 
-    /// Locks a file. Changes of this connection may hold it, and others may wait for theirs: so no
-    /// lock is waited for while any is held.
+    /// Locks a file, for metadata that of which they are. Changes of this connection may hold it, and
+    /// others may wait for theirs: so no lock is waited for while any is held.
     async fn lock(&mut self, engine: &Arc<Engine>, name: Name) -> FileGuard {
+        let of_metadata = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
+        let name = of_metadata.unwrap_or(name);
         if !self.unrecorded.is_empty() {
             if let Some(guard) = engine.locks.try_lock(name) {
                 return guard;
@@ -202,9 +206,11 @@ async fn received(
         Command::SYNC_MODIFY_FILE => range(session, engine, conn, request, Operation::Modify).await,
         Command::SYNC_DELETE_FILE => {
             let head = decode::<SyncDelete>(engine, conn, |head| head.group)?;
-            let work =
-                move |engine: &Engine, name: &Name| receive::delete(engine, name, head.timestamp);
-            small(session, engine, head.name, head.timestamp, work).await
+            let claim = Claim::of(request.header.status);
+            let work = move |engine: &Engine, name: &Name| {
+                receive::delete(engine, name, head.timestamp, claim != Claim::New)
+            };
+            small(session, engine, head.name, claim.progress(head.timestamp), work).await
         }
         Command::SYNC_TRUNCATE_FILE => {
             let head = decode::<SyncTruncate>(engine, conn, |head| head.group)?;
@@ -281,15 +287,14 @@ async fn file(
     if u64::try_from(head.size) != Ok(request.content_len) {
         return Err(Status::EINVAL.into());
     }
-    let is_back = operation == Operation::Create && request.header.status == Status(GIVES_BACK);
-    // It tells nothing of how far the peer has come with its own changes.
-    let timestamp = if is_back { 0 } else { timestamp };
+    let claim = Claim::of(request.header.status);
+    let timestamp = claim.progress(timestamp);
     let for_work = engine.clone();
     if request.content_len <= BUFFER_LARGE_LEN as u64 {
         let content = conn.whole_content().await?;
         let guard = session.lock(engine, name).await;
         let done = lane.run_with(content, move |content| {
-            let begun = Incoming::begin(for_work, &head, operation, is_back);
+            let begun = Incoming::begin(for_work, &head, operation, claim);
             let made = begun.and_then(|mut incoming| {
                 incoming.write(content)?;
                 incoming.finish()
@@ -300,7 +305,7 @@ async fn file(
         conn.release_buffer();
         return arrived(store_path, made, timestamp, Some(guard));
     }
-    let begin = move || Incoming::begin(for_work, &head, operation, is_back);
+    let begin = move || Incoming::begin(for_work, &head, operation, claim);
     let mut incoming = lane.run(begin).await?;
     while conn.content_left() > 0 {
         let piece = match conn.fill_content(BUFFER_LARGE_LEN).await {

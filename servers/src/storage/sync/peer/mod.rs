@@ -135,6 +135,8 @@ impl Sender {
     /// Until the peer is gone or the storage stops.
     pub(super) async fn run(mut self) {
         self.note_stored_mark().await;
+        let mut checked = self.engine.checked.subscribe();
+        self.until_stopped(checked.wait_for(|checked| *checked)).await;
         while !self.is_over() {
             let ended = self.session().await;
             self.conns.clear();

@@ -4,11 +4,17 @@ use super::{Pause, Sender, local};
 use crate::storage::binlog::Position;
 use crate::storage::sync::batch::{Batch, is_for};
 use crate::storage::sync::mark::Mark;
-use crate::storage::sync::reader::{BinlogReader, Entry, Next, Offer};
+use crate::storage::sync::offers::{self, Offer};
+use crate::storage::sync::reader::{BinlogReader, Entry, Next};
+use fdfs_core::protocol::Name;
+use std::collections::HashMap;
 use std::io;
 
 /// Records that are not for the peer and are read at a time: so long others wait for the lane.
 const SKIPPED_MAX: usize = 1000;
+
+/// Files that are remembered so that their state is offered once.
+const OFFERED_MAX: usize = 4096;
 
 /// What was read at a time.
 struct Read {
@@ -28,18 +34,34 @@ pub(super) struct Source {
     pub(super) reader: BinlogReader,
     /// A record that waits for the batch before it, and where it begins.
     held: Option<(Entry, Position)>,
+    /// Files whose state was offered: it is that after all their records up to there.
+    offered: HashMap<Name, Position>,
 }
 
 impl Source {
     pub(super) fn new(reader: BinlogReader) -> Self {
-        Self { reader, held: None }
+        Self { reader, held: None, offered: HashMap::new() }
+    }
+
+    /// Whether the state of a file that was offered is that after the record that begins there. If
+    /// not, it is offered now, as it is after those up to `end`.
+    fn was_offered(&mut self, name: Name, begin: Position, end: Position) -> bool {
+        if self.offered.get(&name).is_some_and(|until| begin < *until) {
+            return true;
+        }
+        if self.offered.len() == OFFERED_MAX {
+            // Then some are offered twice.
+            self.offered.clear();
+        }
+        self.offered.insert(name, end);
+        false
     }
 
     /// Reads up to `most` records for the peer of this mark that do not touch the same files.
     fn read(
         &mut self,
         mark: &Mark,
-        offer: impl Fn(&Entry, Position) -> Option<Offer>,
+        offer: impl Fn(&Entry, Position, bool) -> Option<Offer>,
         most: usize,
         end: Position,
     ) -> io::Result<Read> {
@@ -47,10 +69,10 @@ impl Source {
         let mut read = Read { batch: Batch::default(), to, skipped: 0, damaged: 0, packed: None };
         while read.batch.len() < most && read.skipped < SKIPPED_MAX {
             let begin = self.reader.position();
-            let (mut entry, begin) = match self.held.take() {
-                Some(held) => held,
+            let (entry, begin, is_held) = match self.held.take() {
+                Some((entry, begin)) => (entry, begin, true),
                 None => match self.reader.next(end)? {
-                    Next::Entry(entry) => (entry, begin),
+                    Next::Entry(entry) => (entry, begin, false),
                     Next::Damaged(line) => {
                         let line = String::from_utf8_lossy(&line).into_owned();
                         tracing::error!(?begin, line, "skipped a damaged binlog record");
@@ -68,8 +90,12 @@ impl Source {
                 },
             };
             let is_due = is_for(mark, &entry);
-            entry.offer = if is_due { None } else { offer(&entry, begin) };
-            if !is_due && entry.offer.is_none() {
+            let offer = offer(&entry, begin, is_due);
+            let is_again = matches!(offer, Some(Offer::State { .. } | Offer::OwnState))
+                && !is_held
+                && self.was_offered(entry.name, begin, end);
+            let entry = Entry { offer, ..entry };
+            if is_again || !is_due && offer.is_none() {
                 read.skipped += 1;
             } else if let Some(entry) = read.batch.add(entry, self.reader.position()) {
                 self.held = Some((entry, begin));
@@ -82,13 +108,25 @@ impl Source {
 }
 
 impl Sender {
+    /// What is offered instead of being sent: told by a record, where it begins, and whether it is due.
+    fn offering(&self) -> impl Fn(&Entry, Position, bool) -> Option<Offer> + Send + use<> {
+        let (kept, own) = (self.kept.offers(), self.engine.identity.source);
+        let unsure_until = self.engine.unsure_until();
+        let peer = self.told.as_ref().map(|told| told.source);
+        let is_peer_unsure = self.told.as_ref().is_some_and(|told| told.is_unsure != 0);
+        move |entry, begin, is_due| match is_due {
+            true if begin < unsure_until => offers::unsure(entry, own, is_peer_unsure),
+            true => None,
+            false => kept.why(entry, begin, peer?),
+        }
+    }
+
     /// Reads records that may be sent side by side; tells how far.
     pub(super) async fn read_batch(&mut self, end: Position) -> Result<(Batch, Position), Pause> {
         loop {
             let Some(mut source) = self.source.take() else { return Err(Pause::Told) };
             let (mark, most) = (self.mark, self.batch_len_max());
-            let (offers, peer) = (self.kept.offers(), self.told.as_ref().map(|told| told.source));
-            let offer = move |entry: &Entry, begin| offers.why(entry, begin, peer?);
+            let offer = self.offering();
             let reading = move || {
                 let read = source.read(&mark, offer, most, end);
                 (source, read)

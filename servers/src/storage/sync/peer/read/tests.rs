@@ -91,7 +91,7 @@ fn replicate(dir: &Path, end: Position, random: &mut Random) -> Vec<(i64, Vec<St
     let mut done = Vec::new();
     while position < end {
         let most = 1 + random.below(9);
-        let read = source.read(&mark, |_, _| None, most, end).unwrap();
+        let read = source.read(&mark, |_, _, _| None, most, end).unwrap();
         let entries = read.batch.into_entries();
         assert!(entries.len() <= most);
         let mut names = BTreeSet::new();
