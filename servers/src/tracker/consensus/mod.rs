@@ -23,6 +23,7 @@ use log::{Folded, Log};
 use raft::eraftpb::{ConfChange, ConfChangeType, Entry, EntryType};
 use raft::{Config, RawNode, StateRole};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::Ipv4Addr;
 
 /// Ticks without a word from the leader until a member stands for election, at least; at most
@@ -278,9 +279,10 @@ impl Consensus {
         if std::mem::replace(&mut self.seen, now) != now {
             self.tries += 1;
         }
-        let numbers = [self.id(), self.node.raft.term, self.tries];
-        let bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_be_bytes).collect();
-        let lot = usize::try_from(crc32fast::hash(&bytes)).unwrap_or(0) % ELECTION_TICKS;
+        // No checksum: those of two members differ by the same bits at every try.
+        let mut hasher = DefaultHasher::new();
+        [self.id(), self.node.raft.term, self.tries].hash(&mut hasher);
+        let lot = usize::try_from(hasher.finish() % ELECTION_TICKS as u64).unwrap_or(0);
         self.node.raft.set_randomized_election_timeout(ELECTION_TICKS + lot);
     }
 }

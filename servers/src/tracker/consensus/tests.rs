@@ -291,3 +291,35 @@ fn whatever_is_lost_cut_or_killed_there_is_one_leader_a_term_and_one_history() {
         }
     }
 }
+
+/// Two whose clocks tick together, and whose messages cross: neither ever knows of the other's
+/// wish in time, unless they wait for different times.
+#[test]
+fn members_that_tick_together_do_not_stand_together_for_ever() {
+    for port in 22122..22186 {
+        let ids = [22121, port].map(|port| u64::from(u32::from(Ipv4Addr::LOCALHOST)) << 16 | port);
+        let mut members = ids.map(|id| Consensus::new(id, None).unwrap());
+        for member in &mut members {
+            member.found(ids.to_vec()).unwrap();
+        }
+        let has_leader = (0..40 * ELECTION_TICKS).any(|_| {
+            let mut said: Vec<Message> = Vec::new();
+            for member in &mut members {
+                member.tick();
+            }
+            // All that follows from it until the next tick.
+            loop {
+                said.extend(members.iter_mut().flat_map(|member| member.step().send));
+                if said.is_empty() {
+                    break;
+                }
+                for message in std::mem::take(&mut said) {
+                    let to = ids.iter().position(|id| *id == message.to).unwrap();
+                    members[to].receive(message);
+                }
+            }
+            members.iter().any(Consensus::is_leader)
+        });
+        assert!(has_leader, "ports 22121 and {port} never agree");
+    }
+}
