@@ -1,12 +1,12 @@
 //! Starting and stopping a storage (spec 03 §A1, 04 Part C).
 
-use super::binlog::Position;
 use super::config::StorageConfig;
 use super::daily::compress_daily;
 use super::engine::{Engine, Identity};
 use super::identity::{InitFlag, MarkMaker};
 use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
-use super::orphans::{RunningMark, Suspects, check};
+use super::orphans::{Suspects, check};
+use super::running_mark::{Left, RunningMark};
 use super::sync::mark::{follow_port, stay_within};
 use super::sync::progress;
 use super::sync::senders::{Settings, run_senders};
@@ -93,11 +93,10 @@ impl RunningStorage {
         flag.save(&base_path)?;
         let engine = Arc::new(Engine::open(&config, identity, params, ids, world)?);
         stay_within(engine.binlog.dir(), *engine.binlog.written().borrow())?;
-        let (mark, suspects) = RunningMark::set(&base_path, &engine.boot.to_string())?;
+        let (mark, Left { suspects, unsure_until }) =
+            RunningMark::set(&base_path, &engine.boot.to_string())?;
         engine.checked.send_replace(suspects.is_none());
-        if suspects.is_some_and(|suspects| !suspects.same_boot) {
-            engine.be_unsure_until(Position::MAX);
-        }
+        engine.be_unsure_until(unsure_until);
         let mut trackers = Vec::new();
         for tracker in &config.trackers {
             trackers.push(by_address(tracker).await);
@@ -220,7 +219,7 @@ async fn check_last_run(engine: Arc<Engine>, mark: RunningMark, suspects: Suspec
         let work = move || {
             check(&for_work, suspects)?;
             unrecorded::add(&for_work, suspects)?;
-            mark.checked()
+            mark.checked(for_work.unsure_until())
         };
         let done = blocking(work).await;
         engine.checked.send_replace(true);

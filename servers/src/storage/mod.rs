@@ -15,6 +15,7 @@ mod names;
 mod ops;
 mod orphans;
 mod pending;
+mod running_mark;
 mod service;
 mod spare;
 pub mod stats;

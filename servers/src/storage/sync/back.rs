@@ -50,7 +50,7 @@ pub(super) fn judge(
     let here = match engine.disk.open_read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let removed = |entry: &Entry| {
+            let removed = |entry: &Entry, _| {
                 entry.operation == Operation::Delete && Some(entry.time) >= modified
             };
             let was_removed = was_recorded(engine, name, removed)?;
@@ -60,9 +60,13 @@ pub(super) fn judge(
     };
     let stat = here.stat().map_err(status)?;
     let likeness = compare(&*here, theirs).map_err(status)?;
-    let cut = |entry: &Entry| entry.operation == Operation::Truncate;
+    let cut = |entry: &Entry, _| entry.operation == Operation::Truncate;
+    let unsure_until = engine.unsure_until();
+    let is_later = |entry: &Entry, begin| !entry.replica && begin >= unsure_until;
     let is_theirs = match likeness {
         Likeness::Same => return Ok(Verdict::Either),
+        // A client has changed it since.
+        _ if engine.is_unsure() && was_recorded(engine, name, is_later)? => false,
         _ if modified > Some(stat.modified) => true,
         // The disk may have got the time of a change and not its bytes. Metadata are written whole,
         // and never empty.
@@ -96,13 +100,20 @@ fn compare(here: &dyn DiskFile, there: &dyn DiskFile) -> io::Result<Likeness> {
 }
 
 /// Whether one of the last records here is such a one of this file.
-fn was_recorded(engine: &Engine, name: &Name, wanted: impl Fn(&Entry) -> bool) -> Done<bool> {
+fn was_recorded(
+    engine: &Engine,
+    name: &Name,
+    wanted: impl Fn(&Entry, Position) -> bool,
+) -> Done<bool> {
     let look = || -> io::Result<bool> {
         let end = *engine.binlog.written().borrow();
         let mut reader = BinlogReader::tail(engine.binlog.dir(), end)?;
         loop {
+            let begin = reader.position();
             match reader.next(end)? {
-                Next::Entry(entry) if entry.name == *name && wanted(&entry) => return Ok(true),
+                Next::Entry(entry) if entry.name == *name && wanted(&entry, begin) => {
+                    return Ok(true);
+                }
                 Next::Entry(_) | Next::Damaged(_) => {}
                 // What is compressed is old.
                 Next::Packed => {
