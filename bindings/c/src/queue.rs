@@ -68,9 +68,12 @@ struct Room(*mut fdfs_file_info);
 // SAFETY: it is written to by the thread that collects.
 unsafe impl Send for Room {}
 
+#[allow(clippy::vec_box, reason = "C points to them, so they must not move")]
+type Errors = Vec<Box<Kept>>;
+
 thread_local! {
     /// What went wrong with the calls that this thread collected last.
-    static COLLECTED: RefCell<Vec<Box<Kept>>> = const { RefCell::new(Vec::new()) };
+    static COLLECTED: RefCell<Errors> = const { RefCell::new(Vec::new()) };
 }
 
 /// Makes a queue for up to `capacity` calls (1 to 65536), counted until they are collected. End it
@@ -126,13 +129,17 @@ pub unsafe extern "C" fn fdfs_queue_wait(
         // SAFETY: the rules of the header.
         let ended = unsafe { handle(queue, "queue") }?.0.collect(capacity, timeout)?;
         let len = ended.len();
-        let mut errors = Vec::new();
+        let mut errors = Errors::new();
         for (at, ended) in ended.into_iter().enumerate() {
             // SAFETY: there are at most as many as there is room for.
             unsafe { put(completions.add(at), shown(ended, &mut errors))? };
         }
-        // A thread that is ending keeps no detail.
-        let _ = COLLECTED.try_with(|collected| collected.replace(errors));
+        let mut errors = Some(errors);
+        let keep = |collected: &RefCell<_>| collected.replace(errors.take().unwrap_or_default());
+        if COLLECTED.try_with(keep).is_err() {
+            // A thread that is ending has no place for them; they are pointed to all the same.
+            std::mem::forget(errors);
+        }
         // SAFETY: the rules of the header.
         unsafe { put(count, len) }
     })
@@ -142,7 +149,7 @@ pub unsafe extern "C" fn fdfs_queue_wait(
 ///
 /// # Safety
 /// The caller's memory is as the begin function was promised.
-unsafe fn shown((tag, done): Ended<Tag, Done>, errors: &mut Vec<Box<Kept>>) -> fdfs_completion {
+unsafe fn shown((tag, done): Ended<Tag, Done>, errors: &mut Errors) -> fdfs_completion {
     let nothing = fdfs_file_id { value: [0; _] };
     let mut shown =
         fdfs_completion { tag: tag.0, code: 0, error: null(), file_id: nothing, size: 0 };

@@ -88,9 +88,16 @@ struct Bell {
 
 impl Bell {
     fn new() -> Result<Self> {
-        let (reader, writer) = io::pipe().map_err(|error| {
+        Self::open().map_err(|error| {
             Error::new(ErrorKind::LocalIo, "cannot make a pipe").with_source(error)
-        })?;
+        })
+    }
+
+    fn open() -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        // Whoever reads what is not his must not make the queue wait.
+        #[cfg(unix)]
+        rustix::io::ioctl_fionbio(&reader, true)?;
         Ok(Self { reader, writer })
     }
 }
@@ -103,13 +110,12 @@ impl<T, D> Shared<T, D> {
     /// Makes the bell readable, if there is one, or not. It has one byte at most, so this never waits.
     fn set_bell(&self, state: &mut State<T, D>, rings: bool) {
         let Some(bell) = self.bell.get().filter(|_| rings != state.is_rung) else { return };
-        let done = match rings {
-            true => (&bell.writer).write_all(&[1]),
-            false => (&bell.reader).read_exact(&mut [0]),
+        // There is room for the byte, and none to be read was taken by somebody else.
+        let _ = match rings {
+            true => (&bell.writer).write(&[1]),
+            false => (&bell.reader).read(&mut [0]),
         };
-        if done.is_ok() {
-            state.is_rung = rings;
-        }
+        state.is_rung = rings;
     }
 
     /// Keeps the end of a call; whether somebody has to be told of it.
@@ -120,7 +126,7 @@ impl<T, D> Shared<T, D> {
         if state.is_closing {
             self.changed.notify_all();
         }
-        // Of the others those who wait have been told with the first.
+        // With one that is there already, whoever ended that one sees to it.
         state.ended.len() == 1 && (state.waiting > 0 || self.bell.get().is_some())
     }
 
@@ -321,7 +327,8 @@ impl<T: Send + 'static, D: Send + 'static> Drop for Queue<T, D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::{pending, ready};
+    use std::future::{pending, poll_fn, ready};
+    use std::task::{Context, Poll};
     use tokio::sync::oneshot;
 
     const LONG: Option<Duration> = Some(Duration::from_secs(20));
@@ -341,10 +348,10 @@ mod tests {
     fn every_call_is_collected_once_with_its_tag_and_a_full_queue_takes_none() {
         let queue = Queue::new(3).unwrap();
         assert!(queue.collect(9, None).unwrap().is_empty(), "nothing is under way");
-        let (first, third) = (oneshot::channel(), oneshot::channel::<()>());
-        queue.begin(1, async move { Ok(first.1.await.unwrap()) }).unwrap();
+        let (first, third) = (oneshot::channel(), oneshot::channel());
+        queue.begin(1, async move { first.1.await.unwrap() }).unwrap();
         queue.begin(2, ready(Err(Error::new(ErrorKind::NotFound, "no")))).unwrap();
-        queue.begin(3, async move { Ok(drop(third.1.await)) }).unwrap();
+        queue.begin(3, async move { third.1.await.unwrap() }).unwrap();
         let collected = queue.collect(9, LONG).unwrap();
         let [(2, Err(error))] = &collected[..] else { unreachable!("{collected:?}") };
         assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -354,8 +361,8 @@ mod tests {
         queue.begin(4, ready(Ok(()))).unwrap();
         let full = queue.begin(5, ready(Ok(()))).unwrap_err();
         assert_eq!(full.kind(), ErrorKind::Busy);
-        first.0.send(()).unwrap();
-        third.0.send(()).unwrap();
+        first.0.send(Ok(())).unwrap();
+        third.0.send(Ok(())).unwrap();
         let mut tags: Vec<i32> = Vec::new();
         while tags.len() < 3 {
             let one = queue.collect(1, LONG).unwrap();
@@ -382,7 +389,12 @@ mod tests {
         let flags: [Arc<Mutex<bool>>; 2] = Default::default();
         let queue = Queue::new(2).unwrap();
         let borrowed = Borrowed(flags[0].clone());
-        queue.begin(1, async move { Ok(drop(borrowed)) }).unwrap();
+        // It has the loan until it is dropped, not until it has ended.
+        let lent = move |_: &mut Context<'_>| {
+            let _ = &borrowed;
+            Poll::Ready(Ok(()))
+        };
+        queue.begin(1, poll_fn(lent)).unwrap();
         assert_eq!(queue.collect(1, LONG).unwrap()[0].0, 1);
         assert!(*flags[0].lock().unwrap());
         let borrowed = Borrowed(flags[1].clone());

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <time.h>
 
 enum { MANY = 200, AT_A_TIME = 64 };
 
@@ -280,6 +281,12 @@ static void shared(fdfs_client *client) {
   fdfs_queue_free(queue);
 }
 
+static long milliseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (long)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 /* Calls that never end by themselves. */
 static void bounds(void) {
   enum { CALLS = 5 };
@@ -312,9 +319,13 @@ static void bounds(void) {
     MUST(count > 0);
     for (size_t at = 0; at < count; at++) MUST(ended[at].code == FDFS_E_CANCELLED);
   }
-  fdfs_queue_free(queue);
   fdfs_client_free(bounded);
   fdfs_cancel_free(cancel);
+  /* Freeing the queue ends it before the client's 500 ms have passed. */
+  OK(fdfs_queue_upload_buffer(queue, NULL, client, "x", 1, NULL));
+  long begin = milliseconds();
+  fdfs_queue_free(queue);
+  MUST(milliseconds() - begin < 400);
   fdfs_client_free(client);
 }
 
