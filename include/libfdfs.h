@@ -139,16 +139,16 @@ typedef struct fdfs_embedded fdfs_embedded;
  *
  * A call is begun by a function named after the one that waits, with queue and tag before its
  * arguments. It copies what it is told but the content: buffers must stay, and those that are
- * written to belong to the call, until it has been collected or the queue was freed. The client may
- * be freed before. What the begin function returns is no outcome: it fails only for arguments that
- * are wrong, with `FDFS_E_BUSY` when the queue is full, and with `FDFS_E_CLOSED` after a fork;
- * then there is nothing to collect. Calls run at the same time, in no order; those beyond the
- * client's `pool_size` wait for one another.
+ * written to belong to the call, until it has been collected or the queue was freed. The client
+ * may be freed before. What the begin function returns is no outcome: it fails only for arguments
+ * that are wrong, with `FDFS_E_BUSY` when the queue is full, and with `FDFS_E_CLOSED` after a
+ * fork; then there is nothing to collect. Calls run at the same time, in no order; those beyond the
+ * client's `pool_size` wait for a connection, and fail with `FDFS_E_TIMEOUT` after 5 s of that.
  *
- * There are no such functions for local files and callbacks, which would keep the library's threads
- * from everything else, and none for what is rarely asked: metadata, and lists of the cluster. For
- * the same reason clients with a progress callback (`fdfs_client_with`) are refused with
- * `FDFS_E_INVAL`; a timeout and a cancel handle count as elsewhere.
+ * There are no such functions for local files and callbacks, which would keep the threads of this
+ * library from everything else, and none for what is rarely asked: metadata, and lists of the
+ * cluster. For the same reason clients with a progress callback (`fdfs_client_with`) are refused
+ * with `FDFS_E_INVAL`; a timeout and a cancel handle count as elsewhere.
  */
 typedef struct fdfs_queue fdfs_queue;
 
@@ -1307,9 +1307,9 @@ void fdfs_queue_free(fdfs_queue *queue);
 int fdfs_queue_fd(const fdfs_queue *queue, int *out);
 
 /**
- * Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the first
- * of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how many there
- * were: 0 when the time has passed, or when nothing is under way.
+ * Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the
+ * first of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how
+ * many there were: 0 when the time has passed, or when nothing is under way.
  */
 int fdfs_queue_wait(const fdfs_queue *queue,
                     int64_t timeout_ms,
@@ -1685,9 +1685,9 @@ void fdfs_queue_free(fdfs_queue *queue);
 int fdfs_queue_fd(const fdfs_queue *queue, int *out);
 
 /**
- * Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the first
- * of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how many there
- * were: 0 when the time has passed, or when nothing is under way.
+ * Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the
+ * first of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how
+ * many there were: 0 when the time has passed, or when nothing is under way.
  */
 int fdfs_queue_wait(const fdfs_queue *queue,
                     int64_t timeout_ms,

@@ -21,16 +21,16 @@ use std::time::Duration;
 ///
 /// A call is begun by a function named after the one that waits, with queue and tag before its
 /// arguments. It copies what it is told but the content: buffers must stay, and those that are
-/// written to belong to the call, until it has been collected or the queue was freed. The client may
-/// be freed before. What the begin function returns is no outcome: it fails only for arguments that
-/// are wrong, with `FDFS_E_BUSY` when the queue is full, and with `FDFS_E_CLOSED` after a fork;
-/// then there is nothing to collect. Calls run at the same time, in no order; those beyond the
-/// client's `pool_size` wait for one another.
+/// written to belong to the call, until it has been collected or the queue was freed. The client
+/// may be freed before. What the begin function returns is no outcome: it fails only for arguments
+/// that are wrong, with `FDFS_E_BUSY` when the queue is full, and with `FDFS_E_CLOSED` after a
+/// fork; then there is nothing to collect. Calls run at the same time, in no order; those beyond the
+/// client's `pool_size` wait for a connection, and fail with `FDFS_E_TIMEOUT` after 5 s of that.
 ///
-/// There are no such functions for local files and callbacks, which would keep the library's threads
-/// from everything else, and none for what is rarely asked: metadata, and lists of the cluster. For
-/// the same reason clients with a progress callback (`fdfs_client_with`) are refused with
-/// `FDFS_E_INVAL`; a timeout and a cancel handle count as elsewhere.
+/// There are no such functions for local files and callbacks, which would keep the threads of this
+/// library from everything else, and none for what is rarely asked: metadata, and lists of the
+/// cluster. For the same reason clients with a progress callback (`fdfs_client_with`) are refused
+/// with `FDFS_E_INVAL`; a timeout and a cancel handle count as elsewhere.
 pub struct fdfs_queue(Queue<Tag, Done>);
 
 /// A call that has ended.
@@ -107,9 +107,9 @@ pub unsafe extern "C" fn fdfs_queue_fd(queue: *const fdfs_queue, out: *mut c_int
     })
 }
 
-/// Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the first
-/// of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how many there
-/// were: 0 when the time has passed, or when nothing is under way.
+/// Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the
+/// first of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how
+/// many there were: 0 when the time has passed, or when nothing is under way.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fdfs_queue_wait(
     queue: *const fdfs_queue,
@@ -168,8 +168,9 @@ unsafe fn shown((tag, done): Ended<Tag, Done>, errors: &mut Errors) -> fdfs_comp
     shown
 }
 
-/// Begins a call. Its arguments are read by `prepare`, and so are pointers: what it returns may use
-/// the caller's memory until it has ended.
+/// Begins a call. `prepare` reads the arguments; what it returns may use the caller's buffers as if
+/// they stayed for ever: the queue lets go of it before its end is collected, and before it is
+/// freed itself.
 ///
 /// # Safety
 /// The handles are NULL or valid.

@@ -22,8 +22,8 @@ pub type Ended<T, D> = (T, Result<D>);
 
 /// Calls under way and their ends. All threads may use it at the same time.
 ///
-/// What a call has borrowed is let go of before its end can be collected, and before the queue is
-/// gone: dropping it cancels the calls under way and waits for that.
+/// What a call holds is let go of before its end can be collected, and before the queue is gone:
+/// dropping it cancels the calls under way and waits for that.
 ///
 /// ```no_run
 /// # fn example(client: fdfs_core::client::Client) -> fdfs_core::Result<()> {
@@ -32,8 +32,8 @@ pub type Ended<T, D> = (T, Result<D>);
 /// let queue = Queue::new(64)?;
 /// for number in 0..64 {
 ///     let client = client.clone();
-///     let content = format!("file {number}");
-///     queue.begin(number, async move { client.upload(content, UploadOptions::ext("txt")).await })?;
+///     let options = UploadOptions::ext("txt");
+///     queue.begin(number, async move { client.upload(b"...", options).await })?;
 /// }
 /// loop {
 ///     let ended = queue.collect(64, None)?;
@@ -107,7 +107,7 @@ impl<T, D> Shared<T, D> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the bell readable, if there is one, or not. It has one byte at most, so this never waits.
+    /// Makes the bell readable, if there is one, or not. It has one byte at most.
     fn set_bell(&self, state: &mut State<T, D>, rings: bool) {
         let Some(bell) = self.bell.get().filter(|_| rings != state.is_rung) else { return };
         // There is room for the byte, and none to be read was taken by somebody else.
@@ -238,8 +238,8 @@ impl<T: Send + 'static, D: Send + 'static> Queue<T, D> {
         Ok(number)
     }
 
-    /// Takes up to `room` calls that have ended, in the order in which they did; waits for the first
-    /// one. None when the time has passed (absent: as long as it takes), or nothing is under way.
+    /// Takes up to `room` calls that have ended, in the order in which they did; waits for the
+    /// first. None when the time has passed (absent: as long as it takes), or nothing is under way.
     pub fn collect(&self, room: usize, timeout: Option<Duration>) -> Result<Vec<Ended<T, D>>> {
         self.process.check()?;
         let mut state = self.shared.lock();
