@@ -6,7 +6,8 @@
  *    detail, for the thread that called. Results go to the last pointers and are written only on
  *    success.
  *  - Texts are UTF-8 and end with a NUL. Pointers are not NULL unless it is said that they may be;
- *    a NULL that may not be gives FDFS_E_INVAL. Nothing of the caller's is kept after the call.
+ *    a NULL that may not be gives FDFS_E_INVAL. Nothing of the caller's is kept after the call, but
+ *    the buffers of calls on a queue until those have ended.
  *  - What this library gives out is ended by the function named beside it, once; all those take
  *    NULL. File ids and structures of numbers and arrays need no end.
  *  - Clients may be used by all threads at the same time, and so may everything of which nothing
@@ -133,6 +134,25 @@ typedef struct fdfs_client fdfs_client;
 typedef struct fdfs_embedded fdfs_embedded;
 
 /**
+ * Calls under way, and those that have ended and wait for being collected. All threads may use it
+ * at the same time; only freeing it must be left to the last.
+ *
+ * A call is begun by a function named after the one that waits, with queue and tag before its
+ * arguments. It copies what it is told but the content: buffers must stay, and those that are
+ * written to belong to the call, until it has been collected or the queue was freed. The client
+ * may be freed before. What the begin function returns is no outcome: it fails only for arguments
+ * that are wrong, with `FDFS_E_BUSY` when the queue is full, and with `FDFS_E_CLOSED` after a
+ * fork; then there is nothing to collect. Calls run at the same time, in no order; those beyond the
+ * client's `pool_size` wait for a connection, and fail with `FDFS_E_TIMEOUT` after 5 s of that.
+ *
+ * There are no such functions for local files and callbacks, which would keep the threads of this
+ * library from everything else, and none for what is rarely asked: metadata, and lists of the
+ * cluster. For the same reason clients with a progress callback (`fdfs_client_with`) are refused
+ * with `FDFS_E_INVAL`; a timeout and a cancel handle count as elsewhere.
+ */
+typedef struct fdfs_queue fdfs_queue;
+
+/**
  * An open file, read piece by piece. One thread at a time may use it.
  */
 typedef struct fdfs_reader fdfs_reader;
@@ -143,7 +163,7 @@ typedef struct fdfs_reader fdfs_reader;
 typedef struct fdfs_writer fdfs_writer;
 
 /**
- * What went wrong in the last call of this thread that failed.
+ * What went wrong in a call: see `fdfs_last_error`, and `fdfs_completion` for calls on a queue.
  */
 typedef struct {
   /**
@@ -646,24 +666,30 @@ typedef struct {
 } fdfs_upload_options;
 
 /**
- * Bytes of this library; ended by `fdfs_bytes_free`.
+ * A call that has ended.
  */
 typedef struct {
   /**
-   * The bytes.
+   * What it was begun with.
    */
-  uint8_t *data;
+  void *tag;
   /**
-   * How many.
+   * `FDFS_OK` or one of `FDFS_E_…`.
    */
-  size_t len;
-} fdfs_bytes;
-
-/**
- * Takes content: `len` bytes at `data`; returns 0 to go on, anything else to give up. Called on
- * the thread that called.
- */
-typedef int (*fdfs_write_cb)(void *ctx, const void *data, size_t len);
+  int code;
+  /**
+   * Detail when it failed, or NULL; valid until this thread collects again.
+   */
+  const fdfs_error *error;
+  /**
+   * The file it stored (upload, slave, finalize); empty otherwise.
+   */
+  fdfs_file_id file_id;
+  /**
+   * Bytes it wrote to the caller's buffer.
+   */
+  size_t size;
+} fdfs_completion;
 
 /**
  * What a storage knows of a file.
@@ -690,6 +716,26 @@ typedef struct {
    */
   char source[48];
 } fdfs_file_info;
+
+/**
+ * Bytes of this library; ended by `fdfs_bytes_free`.
+ */
+typedef struct {
+  /**
+   * The bytes.
+   */
+  uint8_t *data;
+  /**
+   * How many.
+   */
+  size_t len;
+} fdfs_bytes;
+
+/**
+ * Takes content: `len` bytes at `data`; returns 0 to go on, anything else to give up. Called on
+ * the thread that called.
+ */
+typedef int (*fdfs_write_cb)(void *ctx, const void *data, size_t len);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1243,6 +1289,123 @@ void fdfs_options_init(fdfs_options *options);
 void fdfs_upload_options_init(fdfs_upload_options *options);
 
 /**
+ * Makes a queue for up to `capacity` calls (1 to 65536), counted until they are collected. End it
+ * with `fdfs_queue_free`.
+ */
+int fdfs_queue_new(size_t capacity, fdfs_queue **out);
+
+/**
+ * Ends a queue: cancels the calls under way and returns when none of them touches the caller's
+ * memory any more. What was not collected is lost. NULL is fine.
+ */
+void fdfs_queue_free(fdfs_queue *queue);
+
+/**
+ * A file descriptor that is readable as long as there is something to collect: for `poll`, `epoll`
+ * and event loops. It is the queue's: not to be read from or closed.
+ */
+int fdfs_queue_fd(const fdfs_queue *queue, int *out);
+
+/**
+ * Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the
+ * first of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how
+ * many there were: 0 when the time has passed, or when nothing is under way.
+ */
+int fdfs_queue_wait(const fdfs_queue *queue,
+                    int64_t timeout_ms,
+                    fdfs_completion *completions,
+                    size_t capacity,
+                    size_t *count);
+
+/**
+ * Begins `fdfs_upload_buffer`.
+ */
+int fdfs_queue_upload_buffer(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const void *data,
+                             size_t len,
+                             const fdfs_upload_options *options);
+
+/**
+ * Begins `fdfs_upload_slave_buffer`.
+ */
+int fdfs_queue_upload_slave_buffer(const fdfs_queue *queue,
+                                   void *tag,
+                                   const fdfs_client *client,
+                                   const char *master,
+                                   const char *prefix,
+                                   const void *data,
+                                   size_t len,
+                                   const fdfs_upload_options *options);
+
+/**
+ * Begins `fdfs_append_buffer`.
+ */
+int fdfs_queue_append_buffer(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const char *file_id,
+                             const void *data,
+                             size_t len);
+
+/**
+ * Begins `fdfs_modify_buffer`.
+ */
+int fdfs_queue_modify_buffer(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const char *file_id,
+                             uint64_t offset,
+                             const void *data,
+                             size_t len);
+
+/**
+ * Begins `fdfs_truncate`.
+ */
+int fdfs_queue_truncate(const fdfs_queue *queue,
+                        void *tag,
+                        const fdfs_client *client,
+                        const char *file_id,
+                        uint64_t len);
+
+/**
+ * Begins `fdfs_finalize`.
+ */
+int fdfs_queue_finalize(const fdfs_queue *queue,
+                        void *tag,
+                        const fdfs_client *client,
+                        const char *file_id);
+
+/**
+ * Begins `fdfs_delete`.
+ */
+int fdfs_queue_delete(const fdfs_queue *queue,
+                      void *tag,
+                      const fdfs_client *client,
+                      const char *file_id);
+
+/**
+ * Begins `fdfs_download_into`; the completion's `size` is how many bytes there were.
+ */
+int fdfs_queue_download_into(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const char *file_id,
+                             int64_t offset,
+                             void *data,
+                             size_t capacity);
+
+/**
+ * Begins `fdfs_stat`; `out` is written when the completion is collected.
+ */
+int fdfs_queue_stat(const fdfs_queue *queue,
+                    void *tag,
+                    const fdfs_client *client,
+                    const char *file_id,
+                    fdfs_file_info *out);
+
+/**
  * Downloads a file, or `length` bytes of it from `offset` on, into memory. A negative offset
  * counts from the end; length -1 means all to the end; what lies beyond the end is left out. End
  * the bytes with `fdfs_bytes_free`.
@@ -1502,6 +1665,123 @@ void fdfs_options_init(fdfs_options *options);
  * Sets all fields to their defaults.
  */
 void fdfs_upload_options_init(fdfs_upload_options *options);
+
+/**
+ * Makes a queue for up to `capacity` calls (1 to 65536), counted until they are collected. End it
+ * with `fdfs_queue_free`.
+ */
+int fdfs_queue_new(size_t capacity, fdfs_queue **out);
+
+/**
+ * Ends a queue: cancels the calls under way and returns when none of them touches the caller's
+ * memory any more. What was not collected is lost. NULL is fine.
+ */
+void fdfs_queue_free(fdfs_queue *queue);
+
+/**
+ * A file descriptor that is readable as long as there is something to collect: for `poll`, `epoll`
+ * and event loops. It is the queue's: not to be read from or closed.
+ */
+int fdfs_queue_fd(const fdfs_queue *queue, int *out);
+
+/**
+ * Collects up to `capacity` calls that have ended, in the order in which they did. Waits for the
+ * first of them up to `timeout_ms`; 0 only looks, -1 waits as long as it takes. `count` is how
+ * many there were: 0 when the time has passed, or when nothing is under way.
+ */
+int fdfs_queue_wait(const fdfs_queue *queue,
+                    int64_t timeout_ms,
+                    fdfs_completion *completions,
+                    size_t capacity,
+                    size_t *count);
+
+/**
+ * Begins `fdfs_upload_buffer`.
+ */
+int fdfs_queue_upload_buffer(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const void *data,
+                             size_t len,
+                             const fdfs_upload_options *options);
+
+/**
+ * Begins `fdfs_upload_slave_buffer`.
+ */
+int fdfs_queue_upload_slave_buffer(const fdfs_queue *queue,
+                                   void *tag,
+                                   const fdfs_client *client,
+                                   const char *master,
+                                   const char *prefix,
+                                   const void *data,
+                                   size_t len,
+                                   const fdfs_upload_options *options);
+
+/**
+ * Begins `fdfs_append_buffer`.
+ */
+int fdfs_queue_append_buffer(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const char *file_id,
+                             const void *data,
+                             size_t len);
+
+/**
+ * Begins `fdfs_modify_buffer`.
+ */
+int fdfs_queue_modify_buffer(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const char *file_id,
+                             uint64_t offset,
+                             const void *data,
+                             size_t len);
+
+/**
+ * Begins `fdfs_truncate`.
+ */
+int fdfs_queue_truncate(const fdfs_queue *queue,
+                        void *tag,
+                        const fdfs_client *client,
+                        const char *file_id,
+                        uint64_t len);
+
+/**
+ * Begins `fdfs_finalize`.
+ */
+int fdfs_queue_finalize(const fdfs_queue *queue,
+                        void *tag,
+                        const fdfs_client *client,
+                        const char *file_id);
+
+/**
+ * Begins `fdfs_delete`.
+ */
+int fdfs_queue_delete(const fdfs_queue *queue,
+                      void *tag,
+                      const fdfs_client *client,
+                      const char *file_id);
+
+/**
+ * Begins `fdfs_download_into`; the completion's `size` is how many bytes there were.
+ */
+int fdfs_queue_download_into(const fdfs_queue *queue,
+                             void *tag,
+                             const fdfs_client *client,
+                             const char *file_id,
+                             int64_t offset,
+                             void *data,
+                             size_t capacity);
+
+/**
+ * Begins `fdfs_stat`; `out` is written when the completion is collected.
+ */
+int fdfs_queue_stat(const fdfs_queue *queue,
+                    void *tag,
+                    const fdfs_client *client,
+                    const char *file_id,
+                    fdfs_file_info *out);
 
 /**
  * Downloads a file, or `length` bytes of it from `offset` on, into memory. A negative offset

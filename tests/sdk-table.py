@@ -4,6 +4,8 @@ import pathlib
 import statistics
 import sys
 
+THREADS = " threads"
+
 
 def figures(path):
     """Medians of rates by operation, size and number of callers, and of a call's processor time."""
@@ -23,8 +25,16 @@ def figures(path):
 def main():
     folder = pathlib.Path(sys.argv[1])
     rust, rust_cpu = figures(folder / "rust.tsv")
-    columns = [(sdk, *figures(folder / f"{sdk}.tsv"), figures(folder / f"{sdk}-usual.tsv")[0])
-               for sdk in sys.argv[2:]]
+    columns = []
+    for sdk in sys.argv[2:]:
+        ours, cpu = figures(folder / f"{sdk}.tsv")
+        columns.append((sdk, ours, cpu, figures(folder / f"{sdk}-usual.tsv")[0]))
+        # Lines "upload threads" and so on: the same calls, each on a thread that waits for it.
+        waiting = [{(operation.removesuffix(THREADS), *key): value
+                    for (operation, *key), value in figured.items() if operation.endswith(THREADS)}
+                   for figured in (ours, cpu)]
+        if waiting[0]:
+            columns.append((sdk + THREADS, *waiting, {}))
     print("| calls/s | Rust | " + " | ".join(
         f"{sdk}, ÷ Rust" + (", ÷ its usual client" if usual else "")
         for sdk, _, _, usual in columns) + " |")

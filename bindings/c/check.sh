@@ -42,10 +42,12 @@ said glibc
     cc -std=c99 $strict -o "$work/quickstart" examples/quickstart.c $flags
     cc -std=c99 $strict -o "$work/static" examples/quickstart.c $(pkg-config --cflags libfdfs) \
         "$prefix/lib/libfdfs.a" $(pkg-config --libs --static libfdfs | sed "s|-lfdfs||; s|-L[^ ]*||")
+    cc -std=c99 $strict -o "$work/queue" examples/queue.c $flags
     c++ -std=c++11 $strict -o "$work/embedded" examples/embedded.cpp $flags
 }
 "$work/quickstart" "$FDFS_TRACKER" ../../Cargo.toml
 LD_LIBRARY_PATH='' "$work/static" "$FDFS_TRACKER" ../../Cargo.toml
+"$work/queue" "$FDFS_TRACKER"
 "$work/embedded"
 said examples
 
@@ -66,6 +68,8 @@ said cmake
 
 RUNNER=$work/runner ../../tests/runners/c/run.sh "$prefix" -fork >/dev/null
 said fork
+RUNNER=$work/runner ../../tests/runners/c/run.sh "$prefix" -queue -queue_given_up >/dev/null
+said queue
 
 # Memory: every scenario but those that measure it, under AddressSanitizer; the small ones under
 # valgrind.
@@ -74,12 +78,12 @@ quick="ranges appender slave metadata errors cluster ids conf address_widths cut
 {
     CFLAGS='-fsanitize=address,undefined' RUNNER=$work/asan \
         ../../tests/runners/c/run.sh "$prefix" $quick round_trips files_and_streams concurrent \
-        embedded >/dev/null
+        embedded -queue -queue_given_up >/dev/null
     said address sanitizer
     # Not the embedded cluster: rustix cannot read the vDSO that valgrind shows. And what the
     # runtime's own threads hold when the process ends is no leak.
     definite="--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
     RUNNER=$work/plain WRAP="valgrind -q --error-exitcode=9 $definite" \
-        ../../tests/runners/c/run.sh "$prefix" $quick >/dev/null
+        ../../tests/runners/c/run.sh "$prefix" $quick -queue -queue_given_up >/dev/null
     said valgrind
 }

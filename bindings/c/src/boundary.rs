@@ -8,7 +8,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
 
-/// What went wrong in the last call of this thread that failed.
+/// What went wrong in a call: see `fdfs_last_error`, and `fdfs_completion` for calls on a queue.
 #[repr(C)]
 pub struct fdfs_error {
     /// `FDFS_E_…`, or `FDFS_OK` when nothing has failed yet.
@@ -30,13 +30,13 @@ pub struct fdfs_error {
 }
 
 /// The detail and the texts it points to.
-struct Kept {
-    shown: fdfs_error,
+pub(crate) struct Kept {
+    pub(crate) shown: fdfs_error,
     _texts: [Option<CString>; 3],
 }
 
 impl Kept {
-    fn new(error: &Error) -> Self {
+    pub(crate) fn new(error: &Error) -> Self {
         let texts = [
             Some(c_text(&error.to_string())),
             error.peer().map(c_text),

@@ -21,6 +21,7 @@ pub mod lists;
 pub mod log;
 pub mod metadata;
 pub mod options;
+pub mod queue;
 pub mod reads;
 pub mod streams;
 pub mod texts;

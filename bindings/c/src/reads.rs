@@ -6,8 +6,8 @@ use crate::file_id::{fdfs_file_kind, id};
 use crate::streams::{Sink, fdfs_write_cb};
 use crate::texts::{fixed, text};
 use fdfs_core::Result;
-use fdfs_core::client::Range;
 use fdfs_core::client::blocking::Reader;
+use fdfs_core::client::{FileInfo, Range};
 use std::ffi::{c_char, c_int, c_void};
 use std::io::{Seek as _, SeekFrom};
 use std::path::Path;
@@ -37,6 +37,16 @@ pub struct fdfs_file_info {
     pub source: [c_char; 48],
 }
 
+pub(crate) fn c_info(info: &FileInfo) -> fdfs_file_info {
+    fdfs_file_info {
+        size: info.size,
+        modified: crate::lists::unix_secs(info.modified),
+        crc32: info.crc32,
+        kind: info.kind.into(),
+        source: fixed(&info.source_ip),
+    }
+}
+
 /// A length where -1 means all to the end.
 fn range(offset: i64, length: i64) -> Result<Range> {
     let length = match length {
@@ -50,7 +60,7 @@ fn range(offset: i64, length: i64) -> Result<Range> {
 ///
 /// # Safety
 /// The pointer is NULL or points to `len` bytes that nobody else uses meanwhile.
-unsafe fn buffer<'a>(pointer: *mut c_void, len: usize) -> Result<&'a mut [u8]> {
+pub(crate) unsafe fn buffer<'a>(pointer: *mut c_void, len: usize) -> Result<&'a mut [u8]> {
     match (pointer.is_null(), len) {
         (_, 0) => Ok(&mut []),
         (true, _) => Err(invalid("the buffer is NULL")),
@@ -249,14 +259,7 @@ pub unsafe extern "C" fn fdfs_stat(
         // SAFETY: the rules of the header.
         let (client, id) = unsafe { (fdfs_client::calls(client)?, id(file_id)?) };
         let info = client.stat(&id)?;
-        let info = fdfs_file_info {
-            size: info.size,
-            modified: crate::lists::unix_secs(info.modified),
-            crc32: info.crc32,
-            kind: info.kind.into(),
-            source: fixed(&info.source_ip),
-        };
         // SAFETY: the rules of the header.
-        unsafe { put(out, info) }
+        unsafe { put(out, c_info(&info)) }
     })
 }

@@ -25,6 +25,7 @@ mod download;
 mod feed;
 mod metadata;
 mod options;
+mod queue;
 mod reader;
 pub mod runtime;
 mod types;
@@ -37,6 +38,7 @@ pub use admin::Admin;
 pub use caught::{Caught, caught};
 pub use feed::{Feed, Feeder, feed};
 pub use options::{CallOptions, ClientOptions, Metadata, Progress, Range, UploadOptions};
+pub use queue::{Ended, Queue};
 pub use reader::Reader;
 pub use types::{FileInfo, GroupInfo, StorageInfo, StorageStats, TrackerInfo, UploadTarget};
 pub use url::make_token;
@@ -180,6 +182,11 @@ impl Client {
     #[must_use]
     pub fn with(&self, call: CallOptions) -> Self {
         Self { inner: self.inner.clone(), call }
+    }
+
+    /// What its calls are told.
+    pub fn call_options(&self) -> &CallOptions {
+        &self.call
     }
 
     /// The bounds of a call that begins now.

@@ -40,7 +40,7 @@ impl Process {
         if self.0 == process() {
             return Ok(());
         }
-        let text = "this client was made before a fork; make a new one in the child process";
+        let text = "this was made before a fork; make a new one in the child process";
         Err(Error::new(ErrorKind::Closed, text))
     }
 }

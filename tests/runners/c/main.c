@@ -80,10 +80,12 @@ long status_kib(const char *name) {
   return value;
 }
 
-void sleep_ms(long ms) {
-  struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+void sleep_us(long us) {
+  struct timespec time = {us / 1000000, us % 1000000 * 1000};
   nanosleep(&time, NULL);
 }
+
+void sleep_ms(long ms) { sleep_us(ms * 1000); }
 
 static bool play(const scenario *scenarios, const char *name) {
   for (; scenarios->name != NULL; scenarios++) {
@@ -98,7 +100,8 @@ static bool play(const scenario *scenarios, const char *name) {
 int main(int argc, char **argv) {
   for (int at = 1; at < argc; at++) {
     const char *name = argv[at];
-    if (!play(WITH_FILES, name) && !play(WITH_FAULTS, name) && !play(WITH_PROCESS, name)) {
+    if (!play(WITH_FILES, name) && !play(WITH_FAULTS, name) && !play(WITH_PROCESS, name) &&
+        !play(WITH_QUEUE, name)) {
       fprintf(stderr, "no scenario %s\n", name);
       return 2;
     }

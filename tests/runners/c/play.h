@@ -42,6 +42,8 @@ int count_in(const char *folder);
 /* A line of /proc/self/status in KiB. */
 long status_kib(const char *name);
 
+void sleep_us(long us);
+
 void sleep_ms(long ms);
 
 typedef struct {
@@ -49,6 +51,6 @@ typedef struct {
   void (*play)(void);
 } scenario;
 
-extern const scenario WITH_FILES[], WITH_FAULTS[], WITH_PROCESS[];
+extern const scenario WITH_FILES[], WITH_FAULTS[], WITH_PROCESS[], WITH_QUEUE[];
 
 #endif

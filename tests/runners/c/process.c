@@ -174,20 +174,34 @@ static void exit_now(void) {
   exit(0);
 }
 
-/* Not a scenario: no other language can. A child may end its parent's client, and has none. */
+/* Not a scenario: no other language can. A child may end its parent's client and queue, and has
+ * none. */
 static void after_fork(void) {
   int status;
   fdfs_client *client = client_of("FDFS_TRACKER", NULL);
   fdfs_file_id id = upload(client, "x", 1, NULL);
+  fdfs_client *slow = client_of("FDFS_TRACKER", "FDFS_STALL");
+  fdfs_queue *queue;
+  fdfs_completion ended;
+  size_t count;
+  OK(fdfs_queue_new(2, &queue));
+  OK(fdfs_queue_upload_buffer(queue, NULL, slow, "x", 1, NULL));
   pid_t child = fork();
   if (child == 0) {
-    bool is_told = fdfs_ping(client) == FDFS_E_CLOSED;
+    bool is_told = fdfs_ping(client) == FDFS_E_CLOSED &&
+                   fdfs_queue_upload_buffer(queue, NULL, client, "x", 1, NULL) == FDFS_E_CLOSED &&
+                   fdfs_queue_wait(queue, -1, &ended, 1, &count) == FDFS_E_CLOSED;
+    fdfs_queue_free(queue);
     fdfs_client_free(client);
     fdfs_client *own = client_of("FDFS_TRACKER", NULL);
     _exit(is_told && holds(own, id.value, "x", 1) ? 0 : 1);
   }
   MUST(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
   for (int round = 0; round < 3; round++) MUST(holds(client, id.value, "x", 1));
+  OK(fdfs_queue_wait(queue, -1, &ended, 1, &count));
+  MUST(count == 1 && ended.code == FDFS_E_TIMEOUT);
+  fdfs_queue_free(queue);
+  fdfs_client_free(slow);
   OK(fdfs_delete(client, id.value));
   fdfs_client_free(client);
 }
