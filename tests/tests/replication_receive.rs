@@ -1,9 +1,9 @@
 //! What a storage makes of the changes that peers send it (spec 03 §C2, §C4), byte by byte.
-#![allow(clippy::unwrap_used, missing_docs, clippy::cast_possible_wrap)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, clippy::cast_possible_wrap)]
 
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange, SyncTruncate};
 use fdfs_core::protocol::replication::{GIVES_BACK, GIVES_BACK_UNSURE};
-use fdfs_core::protocol::storage::Truncate;
+use fdfs_core::protocol::storage::{Append, Truncate};
 use fdfs_core::protocol::{Command, Status, StorageId};
 use fdfs_core::wire::Wire;
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
@@ -206,6 +206,45 @@ fn states_given_back_are_taken_when_they_are_later_and_what_is_here_is_recorded_
         assert_eq!(answer, refused(Status::EINVAL), "{name}");
     }
     lab.runtime.block_on(lab.cluster.shutdown()).unwrap();
+}
+
+/// Nothing that a client was told after a loss of power is given up for what peers had before.
+#[test]
+fn what_clients_changed_after_a_loss_of_power_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let start =
+        || runtime.block_on(EmbeddedCluster::start(EmbeddedOptions::new(dir.path()))).unwrap();
+    let connect = |cluster: &EmbeddedCluster| Raw::connect(cluster.storage_addrs()[0]);
+    let cluster = start();
+    let mut raw = connect(&cluster);
+    let [changed, lost] = [b"changed", b"lost it"]
+        .map(|it| upload(&mut raw, Command::UPLOAD_APPENDER_FILE, it, "log"));
+    runtime.block_on(cluster.shutdown()).unwrap();
+    let data = dir.path().join("storage1/data");
+    std::fs::write(data.join(".fdfs_running"), "another start of the machine").unwrap();
+    let cluster = start();
+    let engine = cluster.storages()[0].engine();
+    let mut checked = engine.checked.subscribe();
+    runtime.block_on(checked.wait_for(|checked| *checked)).unwrap();
+    let mut raw = connect(&cluster);
+    let append = Append { name: changed.as_str().try_into().unwrap(), content_len: 1 };
+    assert_eq!(raw.call_with(Command::APPEND_FILE, &append, b"!"), OK);
+    let mut give = |name: &str, content: &[u8], timestamp| {
+        let head = SyncFile { timestamp, ..head(name, content.len()) };
+        raw.call_with_flags(Command::SYNC_UPDATE_FILE, GIVES_BACK, &head, content)
+    };
+    let path = |name: &str| data.join(&name[4..]);
+    set(&path(&changed), b"changed!", TIME - 5);
+    assert_eq!(give(&changed, b"what a peer had", TIME), refused(Status::EEXIST));
+    set(&path(&lost), b"lost it", TIME - 5);
+    // Of several peers, each may have a later state than the one before.
+    for (time, content) in [(TIME, "from a peer"), (TIME + 1, "later, from another")] {
+        assert_eq!(give(&lost, content.as_bytes(), time), OK, "{content}");
+    }
+    let content = |name| std::fs::read_to_string(path(name)).unwrap();
+    assert_eq!([content(&changed), content(&lost)], ["changed!", "later, from another"]);
+    runtime.block_on(cluster.shutdown()).unwrap();
 }
 
 #[test]

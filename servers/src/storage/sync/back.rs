@@ -62,15 +62,20 @@ pub(super) fn judge(
     let likeness = compare(&*here, theirs).map_err(status)?;
     let cut = |entry: &Entry, _| entry.operation == Operation::Truncate;
     let unsure_until = engine.unsure_until();
-    let is_later = |entry: &Entry, begin| !entry.replica && begin >= unsure_until;
+    let is_metadata = name.as_bytes().ends_with(METADATA_SUFFIX);
+    // What was taken over from another peer is recorded as an update, as clients' metadata are.
+    let by_client = |entry: &Entry, begin| {
+        let is_own = !entry.replica && (is_metadata || entry.operation != Operation::Update);
+        is_own && begin >= unsure_until
+    };
     let is_theirs = match likeness {
         Likeness::Same => return Ok(Verdict::Either),
-        // A client has changed it since.
-        _ if engine.is_unsure() && was_recorded(engine, name, is_later)? => false,
+        // It was changed since the loss.
+        _ if engine.is_unsure() && was_recorded(engine, name, by_client)? => false,
         _ if modified > Some(stat.modified) => true,
         // The disk may have got the time of a change and not its bytes. Metadata are written whole,
         // and never empty.
-        Likeness::Beginning if name.as_bytes().ends_with(METADATA_SUFFIX) => stat.size == 0,
+        Likeness::Beginning if is_metadata => stat.size == 0,
         Likeness::Beginning => !was_recorded(engine, name, cut)?,
         Likeness::Different => modified == Some(stat.modified),
         Likeness::Continuation => false,
