@@ -22,12 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 /// Longest time that saying goodbye to the trackers may take.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// After the last run's files could not be checked.
-const CHECK_PAUSE: Duration = Duration::from_secs(10);
+/// After the last run's files could not be checked; and how long peers wait for that.
+const CHECK_PAUSE: Duration = Duration::from_secs(1);
+const UNCHECKED_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Between looks at which peers lag behind.
 const LAG_LOG_INTERVAL: Duration = Duration::from_secs(300);
@@ -211,8 +213,9 @@ impl RunningStorage {
 }
 
 /// Checks the files that the last run left, and records what it had not. A disk that is full may have
-/// room later; others need not wait for that.
+/// room later; peers do not wait for ever for that.
 async fn check_last_run(engine: Arc<Engine>, mark: RunningMark, suspects: Suspects) {
+    let began = Instant::now();
     loop {
         let (for_work, mark) = (engine.clone(), mark.clone());
         // What is damaged is set aside before the rest is recorded.
@@ -222,7 +225,10 @@ async fn check_last_run(engine: Arc<Engine>, mark: RunningMark, suspects: Suspec
             mark.checked(for_work.unsure_until())
         };
         let done = blocking(work).await;
-        engine.checked.send_replace(true);
+        let is_late = began.elapsed() > UNCHECKED_TIME_MAX;
+        if is_late || !matches!(done, Ok(Err(_))) {
+            engine.checked.send_replace(true);
+        }
         match done {
             Ok(Ok(())) => return tracing::info!("checked the files of the last run"),
             Ok(Err(error)) => {
@@ -231,7 +237,7 @@ async fn check_last_run(engine: Arc<Engine>, mark: RunningMark, suspects: Suspec
             // A panic was logged by the runtime.
             Err(_) => return,
         }
-        tokio::time::sleep(CHECK_PAUSE).await;
+        sleep(if is_late { UNCHECKED_TIME_MAX } else { CHECK_PAUSE }).await;
     }
 }
 

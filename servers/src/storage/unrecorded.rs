@@ -26,6 +26,7 @@ const CHANGE_SECS: i64 = 30;
 
 /// Adds the records that are missing; tells how many.
 pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
+    let begin = *engine.binlog.written().borrow();
     let tail = Tail::read(engine)?;
     // Records later than this start were written by a clock that has been set back since.
     let from = match tail.last_time <= suspects.until.0 {
@@ -41,10 +42,12 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
             _ => search.look_again(name)?,
         }
     }
+    // Peers may have what was lost here, or was never here: they are asked before they are sent it.
+    let end = *engine.binlog.written().borrow();
     if !suspects.same_boot {
-        // Peers may have what was lost here: they are asked before they are sent anything of it.
-        engine.be_unsure_until(*engine.binlog.written().borrow());
+        engine.be_unsure_until(end);
     }
+    let _ = engine.repairs.set(begin..end);
     if search.added > 0 {
         tracing::warn!(added = search.added, "recorded changes that the last run had not");
     }
@@ -124,11 +127,15 @@ impl Search<'_> {
                 continue;
             };
             let Ok(logic) = LogicName::parse(name.as_bytes()) else { continue };
-            if tail.names.contains_key(&name) {
+            let is_own = self.engine.is_source_of(&logic);
+            let is_normal = logic.kind() == Kind::Normal;
+            // A peer may have given it back since it was recorded: others may lack it, and of that
+            // nothing may be recorded any more.
+            let may_be_back = is_own && is_normal && !self.suspects.same_boot;
+            if tail.names.get(&name).is_some_and(|known| !may_be_back || known.deleted.is_some()) {
                 continue;
             }
-            let is_own = self.engine.is_source_of(&logic);
-            let certain = has_states(&logic) || logic.kind() == Kind::Normal;
+            let certain = has_states(&logic) || is_normal;
             let Ok(meta) = path.symlink_metadata() else { continue };
             if !meta.is_file() || !self.is_recent(&meta) {
                 continue;

@@ -202,8 +202,12 @@ impl Model {
     /// any part of it, and others what they got before.
     fn is_lost_stray(&self, name: &str) -> bool {
         let name = format!("M00/{name}");
-        let stamp = LogicName::parse(name.as_bytes()).ok().and_then(|name| name.stamp());
-        stamp.is_some_and(|stamp| self.failures.iter().any(|(ip, _)| is_at(stamp.source, *ip)))
+        let Ok(name) = LogicName::parse(name.as_bytes()) else { return false };
+        // Slaves are uploaded anywhere.
+        let may_be_at = |ip| {
+            name.kind() == Kind::Slave || name.stamp().is_some_and(|stamp| is_at(stamp.source, ip))
+        };
+        self.failures.iter().any(|(ip, _)| may_be_at(*ip))
     }
 
     /// What is wrong with the files of one group.

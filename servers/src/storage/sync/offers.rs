@@ -63,6 +63,8 @@ impl Offers {
             (O::Delete, _) if logic.kind() == Kind::Slave => None,
             // Whoever was asked to delete it.
             (O::Delete, _) => Some(Offer::Own),
+            // Nothing in its name tells whether its content is whole.
+            (O::Create, false) if is_own && logic.kind() == Kind::Slave => Some(Offer::OwnState),
             (O::Create | O::Rename, false) if is_own => Some(Offer::Own),
             (O::Create | O::Update | O::Append | O::Modify | O::Truncate, true) if is_own => {
                 Some(Offer::OwnState)
@@ -81,11 +83,16 @@ impl Offers {
 pub(super) fn unsure(entry: &Entry, source: Source, is_peer_unsure: bool) -> Option<Offer> {
     use Operation as O;
     let logic = LogicName::parse(entry.name.as_bytes()).ok()?;
-    let is_state =
-        matches!(entry.operation, O::Create | O::Update | O::Append | O::Modify | O::Truncate)
-            && has_states(&logic);
     let is_own = || logic.stamp().is_some_and(|stamp| stamp.source == source);
-    (!entry.replica && is_state && is_own()).then_some(Offer::State { is_peer_unsure })
+    let is_state = match entry.operation {
+        // Slaves are uploaded anywhere.
+        O::Create | O::Update if logic.kind() == Kind::Slave && !has_states(&logic) => true,
+        O::Create | O::Update | O::Append | O::Modify | O::Truncate => {
+            has_states(&logic) && is_own()
+        }
+        _ => false,
+    };
+    (!entry.replica && is_state).then_some(Offer::State { is_peer_unsure })
 }
 
 #[cfg(test)]
@@ -119,8 +126,8 @@ mod tests {
     fn offered_is_what_the_peer_may_have_lost_of_its_own() {
         let offers = Offers { until: Position { index: 0, offset: 50 }, old_until: None };
         let why = |record: &str| why_at(offers, record, 11, 49);
-        for name in [FILE, SLAVE] {
-            assert_eq!(why(&format!("5 c {name}")), Some(Offer::Own));
+        for (name, offer) in [(FILE, Offer::Own), (SLAVE, Offer::OwnState)] {
+            assert_eq!(why(&format!("5 c {name}")), Some(offer));
             assert_eq!(why(&format!("5 C {name}")), None, "it is due");
             assert_eq!(why(&format!("5 u {name}")), None, "it never changes");
         }
@@ -186,5 +193,6 @@ mod tests {
             assert_eq!(sent_by(&record, 11), wanted, "{record}");
             assert_eq!(sent_by(&record, 12), None, "{record} of another's file");
         }
+        assert_eq!(sent_by(&format!("5 C {SLAVE}"), 12), state, "uploaded here all the same");
     }
 }

@@ -143,7 +143,11 @@ impl Incoming {
         let (logic, path) = plain(&engine, &name)?;
         let is_state = operation == Operation::Update;
         let is_back = claim != Claim::New;
-        if is_back && !(engine.is_source_of(&logic) && is_state == has_states(&logic)) {
+        // Slaves are uploaded anywhere, and nothing in their names tells what they contain.
+        let is_slave = logic.kind() == Kind::Slave;
+        let is_fine =
+            is_slave && is_state || engine.is_source_of(&logic) && is_state == has_states(&logic);
+        if is_back && !is_fine {
             return Err(Status::EINVAL);
         }
         let (promised_crc, store_path) = (promised_crc(&logic, size), logic.store_path());
