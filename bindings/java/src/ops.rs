@@ -23,7 +23,8 @@ type End = (jlong, Result<Answer>);
 /// References to objects of Java that an answer needs; Java makes room for more.
 const ANSWER_REFS: usize = 16;
 
-/// Ends that Java will be told of by the task that the first of them has started.
+/// Ends that Java will be told of by the task that the first of them has started; no more than there
+/// were calls under way.
 static ENDED: Mutex<Vec<End>> = Mutex::new(Vec::new());
 
 /// Those under way, by number; none for one whose task is just being started.
@@ -56,6 +57,7 @@ pub(crate) fn start<'l, F>(
                 running.remove(&op);
                 running.is_empty()
             };
+            // With nothing else under way there is nothing to wait for.
             if is_last { give(vec![(op, outcome)]) } else { end_with_others((op, outcome)) }
         });
         let task = spawned.inspect_err(|_| drop(lock(&RUNNING).remove(&op)))?;
