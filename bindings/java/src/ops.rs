@@ -17,6 +17,16 @@ use std::task::{Context, Poll, Waker};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+/// What came of an operation.
+type End = (jlong, Result<Answer>);
+
+/// References to objects of Java that an answer needs; Java makes room for more.
+const ANSWER_REFS: usize = 16;
+
+/// Ends that Java will be told of by the task that the first of them has started; no more than there
+/// were calls under way.
+static ENDED: Mutex<Vec<End>> = Mutex::new(Vec::new());
+
 /// Those under way, by number; none for one whose task is just being started.
 static RUNNING: Mutex<BTreeMap<jlong, Option<AbortHandle>>> = Mutex::new(BTreeMap::new());
 
@@ -42,8 +52,13 @@ pub(crate) fn start<'l, F>(
         lock(&RUNNING).insert(op, None);
         let spawned = runtime::spawn(async move {
             let outcome = call.await;
-            lock(&RUNNING).remove(&op);
-            give(op, outcome);
+            let is_last = {
+                let mut running = lock(&RUNNING);
+                running.remove(&op);
+                running.is_empty()
+            };
+            // With nothing else under way there is nothing to wait for.
+            if is_last { give(vec![(op, outcome)]) } else { end_with_others((op, outcome)) }
         });
         let task = spawned.inspect_err(|_| drop(lock(&RUNNING).remove(&op)))?;
         match lock(&RUNNING).get_mut(&op) {
@@ -99,7 +114,7 @@ pub(crate) fn start_blocking<'l, F>(
         let call = prepare(env)?;
         let thread = std::thread::Builder::new().name("fdfs-blocking".into());
         let spawned = thread.spawn(move || {
-            give(op, caught(call));
+            give(vec![(op, caught(call))]);
         });
         spawned.map(|_| None).map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot start a thread").with_source(error)
@@ -123,10 +138,41 @@ fn with_env<'l>(
     given.resolve::<ThrowRuntimeExAndDefault>();
 }
 
-/// Answers from a thread of the core.
-fn give(op: jlong, outcome: Result<Answer>) {
-    if let Err(error) = java::enter(|env| answer::give(env, op, outcome)) {
-        tracing::error!(%error, "an answer could not be given to Java");
+/// Ends an operation on a thread of the core, together with all that end in the same turn of it: what
+/// Java begins next is then sent in a row, and a server that has slept is woken once for all of it.
+fn end_with_others(end: End) {
+    let is_first = {
+        let mut ended = lock(&ENDED);
+        ended.push(end);
+        ended.len() == 1
+    };
+    if is_first {
+        // A task of its own: this one may still be aborted.
+        tokio::spawn(async {
+            tokio::task::yield_now().await;
+            let ended = std::mem::take(&mut *lock(&ENDED));
+            give(ended);
+        });
+    }
+}
+
+/// Answers from a thread of the core. Whatever happens to one answer, the others are given.
+fn give(ended: Vec<End>) {
+    let entered = java::enter(|env| {
+        for (op, outcome) in ended {
+            let given = caught(|| {
+                env.with_local_frame(ANSWER_REFS, |env| answer::give(env, op, outcome))
+                    .map_err(java::internal)
+            });
+            if let Err(error) = given {
+                env.exception_clear();
+                tracing::error!(%error, "an answer could not be given to Java");
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = entered {
+        tracing::error!(%error, "answers could not be given to Java");
     }
 }
 

@@ -238,6 +238,50 @@ class ClientTest {
     }
 
     @Test
+    void callsThatEndTogetherEndEachInItsOwnWay() throws Exception {
+        FileId missing = client.upload(CONTENT, UploadOptions.NONE);
+        client.delete(missing);
+        try (FdfsClient direct =
+                FdfsClient.builder()
+                        .trackers(cluster.getTrackerAddress())
+                        .executor(Runnable::run)
+                        .build()) {
+            FdfsAsyncClient async = direct.async();
+            List<byte[]> contents = new ArrayList<>();
+            List<CompletableFuture<byte[]>> chains = new ArrayList<>();
+            List<CompletableFuture<Void>> throwing = new ArrayList<>();
+            List<CompletableFuture<Boolean>> cancelled = new ArrayList<>();
+            List<CompletableFuture<FileInfo>> failing = new ArrayList<>();
+            for (int number = 0; number < 200; number++) {
+                byte[] content = ("content " + number).getBytes();
+                contents.add(content);
+                chains.add(async.upload(content, UploadOptions.NONE).thenCompose(async::download));
+                throwing.add(
+                        async.ping()
+                                .thenRun(
+                                        () -> {
+                                            throw new IllegalStateException("mine");
+                                        }));
+                failing.add(async.stat(missing));
+                cancelled.add(async.exists(missing));
+            }
+            cancelled.forEach(call -> call.cancel(true));
+            for (int number = 0; number < 200; number++) {
+                assertArrayEquals(
+                        contents.get(number), chains.get(number).get(30, TimeUnit.SECONDS));
+                assertInstanceOf(IllegalStateException.class, cause(throwing.get(number)));
+                assertInstanceOf(FdfsNotFoundException.class, cause(failing.get(number)));
+                assertTrue(cancelled.get(number).isDone());
+            }
+        }
+    }
+
+    private static Throwable cause(CompletableFuture<?> failed) {
+        return assertThrows(ExecutionException.class, () -> failed.get(30, TimeUnit.SECONDS))
+                .getCause();
+    }
+
+    @Test
     void whoWaitsByItselfIsToldOnItsThreadAndMayCallAgainFromThere() {
         List<Thread> told = new ArrayList<>();
         CallOptions options =
