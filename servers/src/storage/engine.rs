@@ -20,9 +20,8 @@ use fdfs_core::file_id::{LogicName, Source};
 use fdfs_core::protocol::replication::BootId;
 use fdfs_core::protocol::{Group, Name, Status, StorageId};
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Who this storage is, as the trackers told it.
@@ -73,9 +72,6 @@ pub struct Engine {
     /// to be missed when they ask.
     pub checked: watch::Sender<bool>,
     unsure_until: Mutex<Position>,
-    /// What was recorded at the start because the last run may not have: while this storage was away,
-    /// clients may have changed the same files at others.
-    pub(super) repairs: OnceLock<Range<Position>>,
     stat_file: PathBuf,
     /// The statistics' change counter as last saved. Held while they are saved: two savers would
     /// share one temporary file.
@@ -129,7 +125,6 @@ impl Engine {
             boot,
             checked: watch::Sender::new(true),
             unsure_until: Mutex::default(),
-            repairs: OnceLock::new(),
             stat_file,
             saved_changes: Mutex::new(0),
         })

@@ -26,7 +26,6 @@ const CHANGE_SECS: i64 = 30;
 
 /// Adds the records that are missing; tells how many.
 pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
-    let begin = *engine.binlog.written().borrow();
     let tail = Tail::read(engine)?;
     // Records later than this start were written by a clock that has been set back since.
     let from = match tail.last_time <= suspects.until.0 {
@@ -42,12 +41,10 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
             _ => search.look_again(name)?,
         }
     }
-    // Peers may have what was lost here, or was never here: they are asked before they are sent it.
-    let end = *engine.binlog.written().borrow();
     if !suspects.same_boot {
-        engine.be_unsure_until(end);
+        // Peers may have what was lost here: they are asked before they are sent anything of it.
+        engine.be_unsure_until(*engine.binlog.written().borrow());
     }
-    let _ = engine.repairs.set(begin..end);
     if search.added > 0 {
         tracing::warn!(added = search.added, "recorded changes that the last run had not");
     }

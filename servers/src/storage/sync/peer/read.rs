@@ -112,13 +112,10 @@ impl Sender {
     fn offering(&self) -> impl Fn(&Entry, Position, bool) -> Option<Offer> + Send + use<> {
         let (kept, own) = (self.kept.offers(), self.engine.identity.source);
         let unsure_until = self.engine.unsure_until();
-        let repairs = self.engine.repairs.get().cloned().unwrap_or_default();
         let peer = self.told.as_ref().map(|told| told.source);
         let is_peer_unsure = self.told.as_ref().is_some_and(|told| told.is_unsure != 0);
         move |entry, begin, is_due| match is_due {
-            true if begin < unsure_until || repairs.contains(&begin) => {
-                offers::unsure(entry, own, is_peer_unsure)
-            }
+            true if begin < unsure_until => offers::unsure(entry, own, is_peer_unsure),
             true => None,
             false => kept.why(entry, begin, peer?),
         }
