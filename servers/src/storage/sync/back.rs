@@ -121,10 +121,7 @@ fn was_recorded(
                 }
                 Next::Entry(_) | Next::Damaged(_) => {}
                 // What is compressed is old.
-                Next::Packed => {
-                    let next = Position { index: reader.position().index + 1, offset: 0 };
-                    reader = BinlogReader::new(engine.binlog.dir(), next)?;
-                }
+                Next::Packed => reader.skip_packed()?,
                 Next::End => return Ok(false),
             }
         }

@@ -57,10 +57,7 @@ impl Graves {
                 }
                 Next::Entry(_) | Next::Damaged(_) => {}
                 // What is compressed is old.
-                Next::Packed => {
-                    let next = Position { index: reader.position().index + 1, offset: 0 };
-                    reader = BinlogReader::new(dir, next)?;
-                }
+                Next::Packed => reader.skip_packed()?,
                 Next::End => return Ok(graves),
             }
         }

@@ -4,7 +4,8 @@
 //! ([`senders`], [`peer`]) reads the binlog ([`reader`]) from the peer's [`mark`] on, collects records
 //! that do not touch the same files ([`batch`]), hands them out to connections as these become free
 //! ([`handout`]), and has them sent side by side ([`send`]). What peers send here arrives in
-//! [`service`] and is put into files by [`receive`], and by [`back`] what was lost here before. Who must know which files there are, and has
+//! [`service`] and is put into files by [`receive`]. What members may have lost with their power is
+//! offered as [`offers`] says, and compared by [`back`]. Who must know which files there are, and has
 //! none of the records before, asks [`path_binlog`]. [`progress`] tells how far all that has come.
 
 mod back;
@@ -25,7 +26,7 @@ pub(super) mod service;
 mod window;
 
 use fdfs_core::file_id::LogicName;
-use fdfs_core::protocol::{GROUP_STORAGES_MAX, StorageId};
+use fdfs_core::protocol::{GROUP_STORAGES_MAX, Name, StorageId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -36,6 +37,11 @@ pub(in crate::storage) const METADATA_SUFFIX: &[u8] = b"-m";
 /// Whether a file holds the metadata of another.
 pub(in crate::storage) fn is_metadata(name: &LogicName<'_>) -> bool {
     name.as_bytes().ends_with(METADATA_SUFFIX)
+}
+
+/// The file whose metadata this name stands for.
+pub(in crate::storage) fn of_metadata(name: &Name) -> Option<Name> {
+    name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new)
 }
 
 /// Whether a file has states, one after the other: an appender, or metadata. All others never change.

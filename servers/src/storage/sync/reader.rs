@@ -133,6 +133,13 @@ impl BinlogReader {
         Self::new(dir, from)
     }
 
+    /// Goes on with the next file instead of the one that would have to be unpacked.
+    pub(in crate::storage) fn skip_packed(&mut self) -> io::Result<()> {
+        let next = Position { index: self.position.index + 1, offset: 0 };
+        *self = Self::new(&self.dir, next)?;
+        Ok(())
+    }
+
     /// Goes back to where the line begins, once the file can be read.
     fn go_to_line(&mut self) -> io::Result<()> {
         let offset = self.position.offset;

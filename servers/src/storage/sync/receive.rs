@@ -2,7 +2,7 @@
 //! they run. Every change is idempotent: peers repeat what they are not sure of.
 
 use super::back::{self, Verdict};
-use super::{METADATA_SUFFIX, has_states, is_metadata};
+use super::{has_states, is_metadata, of_metadata};
 use crate::storage::binlog::{Operation, Record};
 use crate::storage::disk::{DiskFile, Stat};
 use crate::storage::engine::Engine;
@@ -58,7 +58,7 @@ fn plain<'n>(engine: &Engine, name: &'n Name) -> Done<(LogicName<'n>, PathBuf)> 
 
 /// The CRC-32 that the content of a file must have, when its name tells that.
 fn promised_crc(logic: &LogicName<'_>, size: u64) -> Option<u32> {
-    if logic.kind() != Kind::Normal || logic.as_bytes().ends_with(METADATA_SUFFIX) {
+    if logic.kind() != Kind::Normal || is_metadata(logic) {
         return None;
     }
     let stamp = logic.stamp().filter(|stamp| stamp.size.bytes() == size)?;
@@ -73,7 +73,7 @@ pub(super) fn present(engine: &Engine, name: &Name, operation: Operation, timest
 
 /// Whether a file that a peer sends was deleted, or the file whose metadata it is.
 fn is_buried(engine: &Engine, name: &Name, timestamp: i32) -> Done<bool> {
-    let file = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
+    let file = of_metadata(name);
     let is_known = match &file {
         None => engine.graves.hold(name, timestamp.into()),
         Some(file) => engine.graves.know(file),

@@ -6,7 +6,7 @@ mod offers;
 
 pub(super) use ahead::is_short;
 
-use super::METADATA_SUFFIX;
+use super::of_metadata;
 use super::reader::{Entry, Extra};
 use crate::storage::binlog::Operation;
 use crate::storage::disk::{DiskFile, Stat};
@@ -245,8 +245,7 @@ impl PeerConn {
     /// Waits for a change of the file that is under way: a deletion is recorded first and made
     /// then. Metadata change under the lock of their file.
     async fn wait_for_change(&self, name: &Name) {
-        let of_metadata = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
-        for name in [Some(*name), of_metadata].into_iter().flatten() {
+        for name in [Some(*name), of_metadata(name)].into_iter().flatten() {
             drop(self.engine.locks.lock(name).await);
         }
     }

@@ -1,6 +1,6 @@
 //! What peers send, from their sockets to [`super::receive`] (spec 03 §C2, §C4).
 
-use super::METADATA_SUFFIX;
+use super::of_metadata;
 use super::receive::{self, Claim, Incoming, Made, Range};
 use crate::daemon::{BUFFER_LARGE_LEN, Conn, ConnError, Request, after_others};
 use crate::storage::binlog::Operation;
@@ -124,8 +124,7 @@ impl Session {
     /// Locks a file, for metadata that of which they are. Changes of this connection may hold it, and
     /// others may wait for theirs: so no lock is waited for while any is held.
     async fn lock(&mut self, engine: &Arc<Engine>, name: Name) -> FileGuard {
-        let of_metadata = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
-        let name = of_metadata.unwrap_or(name);
+        let name = of_metadata(&name).unwrap_or(name);
         if !self.unrecorded.is_empty() {
             if let Some(guard) = engine.locks.try_lock(name) {
                 return guard;

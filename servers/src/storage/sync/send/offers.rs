@@ -5,7 +5,7 @@ use super::{Content, Part, PeerConn, local, seconds};
 use crate::storage::binlog::Operation;
 use crate::storage::ops::{Done, change::checksum, status};
 use crate::storage::pending::record;
-use crate::storage::sync::METADATA_SUFFIX;
+use crate::storage::sync::of_metadata;
 use crate::storage::sync::offers::Offer;
 use crate::storage::sync::reader::{Entry, Extra};
 use crate::storage::sync::receive::{Claim, Incoming};
@@ -103,8 +103,7 @@ impl PeerConn {
             let (written, piece) = self.on_lane(&name, write).await?;
             (incoming, self.buffer) = (written.map_err(failed)?, piece);
         }
-        let of_metadata = name.as_bytes().strip_suffix(METADATA_SUFFIX).and_then(Name::new);
-        let guard = self.engine.locks.lock(of_metadata.unwrap_or(name)).await;
+        let guard = self.engine.locks.lock(of_metadata(&name).unwrap_or(name)).await;
         let made = self.on_lane(&name, move || incoming.finish()).await?;
         let (pending, outcome) = made.map_err(failed)?;
         let (_, lane) = self.locate(&name)?;
