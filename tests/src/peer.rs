@@ -14,9 +14,10 @@ use fdfs_core::protocol::cluster::{ChangeList, Join, Joined, SyncDelete, SyncFil
 use fdfs_core::protocol::cluster::{SyncRange, SyncSource, SyncTruncate};
 use fdfs_core::protocol::frame::{HEADER_LEN, Header};
 use fdfs_core::protocol::replication::{ASKS_AHEAD, BootId, GIVES_BACK, Introduced};
+use fdfs_core::protocol::replication::{PeerProgress, SenderState};
 use fdfs_core::protocol::stats::StorageStats;
 use fdfs_core::protocol::storage::{Download, FileRef};
-use fdfs_core::protocol::{Command, Status, StorageId};
+use fdfs_core::protocol::{Command, Name, Status, StorageId};
 use fdfs_core::wire::{FixedStr, Wire};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,6 +68,30 @@ pub struct FakePeer {
 /// A success without body.
 pub fn ok() -> Option<Reply> {
     Some((Status::OK, Vec::new()))
+}
+
+/// How far a peer says that it has brought another storage.
+pub fn progress(id: &str, lag_records: i64) -> PeerProgress {
+    PeerProgress {
+        id: id.try_into().unwrap(),
+        ip: FixedStr::EMPTY,
+        port: 0,
+        status: 0,
+        state: SenderState::SENDING.0,
+        state_since: 0,
+        lag_records,
+        lag_bytes: 0,
+        lag_secs: 0,
+        is_estimate: 0,
+        binlog_index: 0,
+        binlog_offset: 0,
+        scanned: 0,
+        sent: 0,
+        damaged: 0,
+        failures: 0,
+        failed_at: 0,
+        error: FixedStr::EMPTY,
+    }
 }
 
 impl FakePeer {
@@ -266,6 +291,7 @@ fn parts(command: Command, body: &[u8]) -> (i32, String, Vec<u8>) {
             let head = SyncTruncate::decode(head).unwrap();
             (head.timestamp, head.name)
         }
+        Command::REPLICATION_STATUS => (0, Name::EMPTY),
         Command::DOWNLOAD_FILE => (0, Download::decode(head).unwrap().name),
         _ => (0, FileRef::decode(head).unwrap().name),
     };

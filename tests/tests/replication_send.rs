@@ -5,18 +5,18 @@ use fdfs_core::client::{ServerAddress, UploadOptions};
 use fdfs_core::file_id::{SizeField, Source, Stamp};
 use fdfs_core::protocol::address::AddrWidth;
 use fdfs_core::protocol::cluster::{SyncDelete, SyncFile, SyncNames, SyncRange};
-use fdfs_core::protocol::replication::SenderState;
+use fdfs_core::protocol::replication::{ReplicationStatus, SenderState};
 use fdfs_core::protocol::storage::{Append, FileInfo};
 use fdfs_core::protocol::{Command, Status, StorageStatus};
 use fdfs_core::wire::{Text, Wire};
 use fdfs_servers::storage::RunningStorage;
 use fdfs_servers::storage::config::StorageConfig;
 use fdfs_tests::moving::{Group, PATIENCE, wait_until};
-use fdfs_tests::peer::{FakePeer, Reply, Rule, Seen, ok};
+use fdfs_tests::peer::{FakePeer, Reply, Rule, Seen, ok, progress};
 use fdfs_tests::raw::{Answer, Raw};
 use fdfs_tests::requests::{name_at, upload};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -482,5 +482,52 @@ async fn a_storage_that_lost_power_asks_its_peers_for_later_states_of_its_files(
     assert!(states().iter().all(is_known), "{:?}", states());
     let singles = states().iter().filter(|(command, ..)| *command != update).count();
     assert_eq!(singles, 0, "no append to what was lost: {:?}", states());
+    first.shutdown().await.unwrap();
+}
+
+/// A storage that was killed within a change sends the whole file. What clients have changed at a peer
+/// meanwhile must be in it, or it would be undone there.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_peers_are_heard_before_they_are_sent_what_may_differ() {
+    let group = Group::new();
+    let (lag, asked) = (Arc::new(AtomicI64::new(-1)), Arc::new(AtomicUsize::new(0)));
+    let (its_lag, times) = (lag.clone(), asked.clone());
+    let rule: Arc<Rule> = Arc::new(move |seen: &Seen| {
+        if seen.command != Command::REPLICATION_STATUS {
+            return ok();
+        }
+        times.fetch_add(1, Ordering::Relaxed);
+        let lag_records = its_lag.load(Ordering::Relaxed);
+        if lag_records < 0 {
+            // As peers of the original.
+            return Some((Status::EINVAL, Vec::new()));
+        }
+        let peers = vec![progress("127.0.0.8", 0), progress("127.0.0.1", lag_records)];
+        let told = ReplicationStatus { now: 5, damaged_arrivals: 0, peers };
+        Some((Status::OK, told.encode().to_vec()))
+    });
+    let first = group.active_storage(1, "s1").await;
+    let peer = FakePeer::join(&group, 9, rule).await;
+    let mut conn = Raw::connect(first.addr());
+    let name = upload(&mut conn, Command::UPLOAD_APPENDER_FILE, b"one", "log");
+    let is_whole = |seen: &Seen| seen.command == Command::SYNC_UPDATE_FILE && seen.name == name;
+    let wholes = || peer.seen().iter().filter(|seen| is_whole(seen)).count();
+    wait_until("it is sent", || peer.seen().len() == 1).await;
+    drop(first);
+    let first = group.active_storage(1, "s1").await;
+    wait_until("one that tells nothing is sent it", || wholes() == 1).await;
+    drop(first);
+    lag.store(1, Ordering::Relaxed);
+    let before = asked.load(Ordering::Relaxed);
+    let first = group.active_storage(1, "s1").await;
+    wait_until("it is asked again", || asked.load(Ordering::Relaxed) >= before + 2).await;
+    let updates = || group.binlog("s1").iter().filter(|line| line.contains(" U ")).count();
+    assert_eq!(updates(), 1, "it has more to send");
+    // Killed meanwhile, it has not forgotten.
+    drop(first);
+    let first = group.active_storage(1, "s1").await;
+    let before = wholes();
+    lag.store(0, Ordering::Relaxed);
+    wait_until("it is sent then", || wholes() > before && updates() == 2).await;
     first.shutdown().await.unwrap();
 }

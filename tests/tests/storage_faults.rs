@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+use fdfs_core::protocol::cluster::SyncDelete;
 use fdfs_core::protocol::storage::{Append, CreateLink, Modify, Truncate, UploadSlave};
 use fdfs_core::protocol::{Command, Name};
 use fdfs_tests::engine::EngineLab;
@@ -234,6 +235,31 @@ fn items_are_removed_after_that_is_recorded() {
         kept_after_record += usize::from(is_recorded && is_there);
     }
     assert_eq!(kept_after_record, 1, "the call that removes them failed once");
+}
+
+/// A peer that tells of a deletion may lose it: then this storage is the one that knows.
+#[test]
+fn a_peers_deletion_is_made_after_it_is_recorded() {
+    let lab = EngineLab::new(28, "", |_| {});
+    let mut raw = lab.connect();
+    let mut kept_after_record = 0;
+    for nth in 1..12 {
+        let name = upload(&mut raw, Command::UPLOAD_FILE, b"x", "txt");
+        set_metadata(&mut raw, &name, b'O', b"a\x021").body();
+        let (path, record) = (lab.path(&name), format!("d {name}"));
+        let (name, group) = (name.as_str().try_into().unwrap(), "group1".try_into().unwrap());
+        let head = SyncDelete { timestamp: 5, group, name };
+        lab.disk.fail_call(nth);
+        let answer = raw.call_with(Command::SYNC_DELETE_FILE, &head, &[]);
+        lab.disk.fail_call(0);
+        let (is_recorded, is_there) = (lab.binlog().contains(&record), path.exists());
+        assert!(is_recorded || is_there, "call {nth}: gone here alone, {answer:?}");
+        kept_after_record += usize::from(is_recorded && is_there);
+        // The peer repeats what was refused.
+        raw.call_with(Command::SYNC_DELETE_FILE, &head, &[]);
+        assert!(!path.exists() && lab.binlog().contains(&record), "call {nth}");
+    }
+    assert_eq!(kept_after_record, 1, "the call that removes it failed once");
 }
 
 #[test]

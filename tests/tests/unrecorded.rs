@@ -2,7 +2,7 @@
 //! get. The next start finds and records it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-use fdfs_core::client::{Client, ClientOptions, UploadOptions};
+use fdfs_core::client::{Client, ClientOptions, Metadata, UploadOptions};
 use fdfs_servers::embedded::{EmbeddedCluster, EmbeddedOptions};
 use fdfs_tests::members::wait;
 use fdfs_tests::requests::name_at;
@@ -141,6 +141,40 @@ fn a_deleted_file_that_a_power_failure_has_brought_back_is_deleted_once_more() {
     expected.push(format!("D {}", deleted.path()));
     assert_eq!(records(dir.path()), expected);
     assert!(file(kept.path()).exists());
+}
+
+/// Who told of it may have lost that with its power, and nobody would delete it.
+#[test]
+fn a_peers_deletion_that_was_recorded_and_not_made_is_made_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (cluster, client) = runtime.block_on(start(dir.path()));
+    let uploading = async {
+        let id = client.upload(b"content", UploadOptions::ext("txt")).await.unwrap();
+        client.set_metadata(&id, &Metadata::from([("a".into(), "1".into())]), false).await.unwrap();
+        let slave = UploadOptions::ext("txt");
+        let slave = client.upload_slave(&id, "_small", b"slave", slave).await.unwrap();
+        let asked_here = client.upload(b"kept", UploadOptions::ext("txt")).await.unwrap();
+        (id, slave, asked_here)
+    };
+    let (deleted, slave, asked_here) = runtime.block_on(uploading);
+    crash(cluster, dir.path(), 0);
+    let metadata = format!("{}-m", deleted.path());
+    let mut text = std::fs::read_to_string(binlog(dir.path())).unwrap();
+    for name in [deleted.path(), &metadata, slave.path()] {
+        text += &format!("5 d {name}\n");
+    }
+    text += &format!("5 D {}\n", asked_here.path());
+    std::fs::write(binlog(dir.path()), text).unwrap();
+    let before = records(dir.path());
+    let (cluster, _) = runtime.block_on(start(dir.path()));
+    let data = dir.path().join("storage1/data");
+    let is_there = |path: &str| data.join(path.strip_prefix("M00/").unwrap()).exists();
+    wait("both are gone", PATIENCE, || !is_there(deleted.path()) && !is_there(&metadata));
+    runtime.block_on(cluster.shutdown()).unwrap();
+    assert!(is_there(slave.path()), "there may be another of this name");
+    assert!(is_there(asked_here.path()), "nobody was told, and it is still everywhere");
+    assert_eq!(records(dir.path()), before, "that is known already");
 }
 
 /// What is in them is any of their last states then: peers are to be asked for theirs.

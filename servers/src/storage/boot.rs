@@ -4,9 +4,12 @@ use super::config::StorageConfig;
 use super::daily::compress_daily;
 use super::engine::{Engine, Identity};
 use super::identity::{InitFlag, MarkMaker};
-use super::link::{Departure, Link, StartupError, by_address, departures, run_reporter, startup};
+use super::link::{
+    Departure, Link, StartupError, by_address, connect_options, departures, run_reporter, startup,
+};
 use super::orphans::{Suspects, check};
 use super::running_mark::{Left, RunningMark};
+use super::sync::hear::hear_peers;
 use super::sync::mark::{follow_port, stay_within};
 use super::sync::progress;
 use super::sync::senders::{Settings, run_senders};
@@ -14,6 +17,7 @@ use super::{World, serve, unrecorded};
 use crate::daemon::{ConnLimits, Server, ServerOptions, bind_all, blocking};
 use fdfs_core::config::{ClusterParams, IdType, StorageIds};
 use fdfs_core::file_id::{Source, short_code};
+use fdfs_core::net::ConnectOptions;
 use fdfs_core::net::world::TcpListener;
 use fdfs_core::protocol::replication::{ReplicationStatus, SenderState};
 use fdfs_core::protocol::{Group, StorageId};
@@ -27,7 +31,8 @@ use tokio::time::{Instant, sleep};
 /// Longest time that saying goodbye to the trackers may take.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// After the last run's files could not be checked; and how long peers wait for that.
+/// After the last run's files could not be checked; and how long peers wait for that, and are waited
+/// for.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
 const UNCHECKED_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -107,7 +112,7 @@ impl RunningStorage {
         let save_intervals = (keys.sync_stat_file_interval, keys.sync_binlog_buff_interval);
         let compress_at = keys.compress_binlog.then_some(keys.compress_binlog_time);
         let server = serve_on(bound, &config, &engine);
-        let senders = Settings::new(&config, &engine, port);
+        let (senders, connect) = (Settings::new(&config, &engine, port), connect_options(&config));
         let link = Link::new(engine, config, flag, trackers, (own_ip, port), server.counts());
         for departure in departures {
             link.shared().depart(departure, false);
@@ -123,13 +128,13 @@ impl RunningStorage {
             save_intervals,
             compress_at,
         };
-        running.start_jobs(suspects);
+        running.start_jobs(connect, suspects);
         let sending = run_senders(running.link.clone(), senders, running.stop.subscribe());
         running.senders.spawn(sending);
         Ok(running)
     }
 
-    fn start_jobs(&mut self, suspects: Option<Suspects>) {
+    fn start_jobs(&mut self, connect: ConnectOptions, suspects: Option<Suspects>) {
         for index in 0..self.link.tracker_count() {
             self.reporters.spawn(run_reporter(self.link.clone(), index, self.stop.subscribe()));
         }
@@ -152,8 +157,8 @@ impl RunningStorage {
         }
         self.jobs.spawn(log_lags(self.link.engine.clone()));
         if let Some(suspects) = suspects {
-            let (engine, mark) = (self.link.engine.clone(), self.mark.clone());
-            self.jobs.spawn(check_last_run(engine, mark, suspects));
+            let (link, mark) = (self.link.clone(), self.mark.clone());
+            self.jobs.spawn(check_last_run(link, connect, mark, suspects));
         }
     }
 
@@ -214,30 +219,57 @@ impl RunningStorage {
 
 /// Checks the files that the last run left, and records what it had not. A disk that is full may have
 /// room later; peers do not wait for ever for that.
-async fn check_last_run(engine: Arc<Engine>, mark: RunningMark, suspects: Suspects) {
+async fn check_last_run(
+    link: Arc<Link>,
+    connect: ConnectOptions,
+    mark: RunningMark,
+    suspects: Suspects,
+) {
+    let engine = &link.engine;
+    let for_work = engine.clone();
+    let work = move || {
+        // What is damaged is set aside before the rest is recorded.
+        check(&for_work, suspects)?;
+        unrecorded::add(&for_work, suspects)
+    };
+    let let_peers_in = || _ = engine.checked.send_replace(true);
+    let doubtful = until_done(work, let_peers_in).await;
+    let_peers_in();
+    let Some(doubtful) = doubtful else { return };
+    if !doubtful.is_empty() {
+        hear_peers(&link, &connect, UNCHECKED_TIME_MAX).await;
+    }
+    let for_work = engine.clone();
+    let work = move || {
+        unrecorded::add_whole(&for_work, &doubtful)?;
+        mark.checked(for_work.unsure_until())
+    };
+    if until_done(work, || {}).await.is_some() {
+        tracing::info!("checked the files of the last run");
+    }
+}
+
+/// Does file work that may fail, until it does not; calls `is_late` when that takes long. `None` after
+/// a panic, which was logged by the runtime.
+async fn until_done<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Clone + Send + 'static,
+    is_late: impl Fn(),
+) -> Option<T> {
     let began = Instant::now();
     loop {
-        let (for_work, mark) = (engine.clone(), mark.clone());
-        // What is damaged is set aside before the rest is recorded.
-        let work = move || {
-            check(&for_work, suspects)?;
-            unrecorded::add(&for_work, suspects)?;
-            mark.checked(for_work.unsure_until())
-        };
-        let done = blocking(work).await;
-        let is_late = began.elapsed() > UNCHECKED_TIME_MAX;
-        if is_late || !matches!(done, Ok(Err(_))) {
-            engine.checked.send_replace(true);
-        }
-        match done {
-            Ok(Ok(())) => return tracing::info!("checked the files of the last run"),
+        match blocking(work.clone()).await {
+            Ok(Ok(done)) => return Some(done),
             Ok(Err(error)) => {
                 tracing::error!(%error, "cannot check the last run's files, trying again");
             }
-            // A panic was logged by the runtime.
-            Err(_) => return,
+            Err(_) => return None,
         }
-        sleep(if is_late { UNCHECKED_TIME_MAX } else { CHECK_PAUSE }).await;
+        let mut pause = CHECK_PAUSE;
+        if began.elapsed() > UNCHECKED_TIME_MAX {
+            is_late();
+            pause = UNCHECKED_TIME_MAX;
+        }
+        sleep(pause).await;
     }
 }
 

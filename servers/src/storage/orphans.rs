@@ -36,6 +36,8 @@ pub(super) struct Suspects {
     /// Whether the machine is still up since then: the process died, but the kernel has kept all
     /// that was written.
     pub(super) same_boot: bool,
+    /// Whether the run before this one began to check them and did not end that.
+    pub(super) again: bool,
 }
 
 impl Suspects {

@@ -47,11 +47,12 @@ impl RunningMark {
             // save were finished long before the end, and had the time to get to the disk.
             let saved = fs::metadata(base_path.join("data/storage_stat.dat"));
             let saved = saved.or_else(|_| fs::metadata(&path))?.mtime();
-            let from = saved - WRITE_BACK_TIME.as_secs().cast_signed();
-            Some(end.parse().map_or(from, |unchecked: i64| unchecked.min(from)))
+            Some(saved - WRITE_BACK_TIME.as_secs().cast_signed())
         } else {
             None
         };
+        let unchecked: Option<i64> = end.parse().ok();
+        let (from, again) = (from.map(|f| unchecked.map_or(f, |u| u.min(f))), unchecked.is_some());
         let unsure_until = match is_unclean && !same_boot {
             true => Position::MAX,
             false => position(unsure),
@@ -62,7 +63,7 @@ impl RunningMark {
             None => mark.write(boot, "", unsure_until)?,
         }
         let until = modified(&fs::metadata(&mark.path)?);
-        let suspects = from.map(|from| Suspects { from, until, same_boot });
+        let suspects = from.map(|from| Suspects { from, until, same_boot, again });
         Ok((mark, Left { suspects, unsure_until }))
     }
 

@@ -163,7 +163,7 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
         }
         Command::DELETE_FILE => {
             let name = attempt!(file_name(engine, conn));
-            let done = remove_recorded(engine, name, delete::begin, delete::remove).await;
+            let done = change_file(engine, name, Pace::Short, delete::delete).await;
             counted(engine, Op::DeleteCount, done).map(|()| empty())
         }
         Command::SET_METADATA => {
@@ -171,7 +171,7 @@ async fn handle_small(engine: &Arc<Engine>, conn: &Conn, header: Header) -> Hand
             attempt!(metadata::check(engine, &head));
             let name = head.name;
             let done = if metadata::clears(&head) {
-                remove_recorded(engine, name, metadata::begin_clearing, metadata::clear).await
+                change_file(engine, name, Pace::Short, metadata::clear).await
             } else {
                 let work = move |e: &Engine, name: &Name| metadata::set(e, name, &head);
                 change_file(engine, name, Pace::Sync, work).await
@@ -281,25 +281,6 @@ async fn change_file<T: Send + 'static>(
     let work = move |engine: &Engine, name: &Name| work(engine, name).map(|made| (made, guard));
     let (made, _held_to_the_end) = on_lane(engine, name, pace, work).await?;
     commit(engine, lane, Ok(made)).await
-}
-
-/// Records a removal by `begin`, and makes it by `remove` while nobody else changes the file, or
-/// sends it to a peer.
-async fn remove_recorded(
-    engine: &Arc<Engine>,
-    name: Name,
-    begin: fn(&Engine, &Name) -> Done<Pending<bool>>,
-    remove: fn(&Engine, &Name, bool) -> Done<()>,
-) -> Done<()> {
-    let (name, lane) = resolve(engine, &name)?;
-    let guard = engine.locks.lock(name).await;
-    let for_work = engine.clone();
-    let (begun, guard) = lane.run(move || (begin(&for_work, &name), guard)).await;
-    let has_metadata = commit(engine, lane, begun).await?;
-    let for_work = engine.clone();
-    let removing = lane.run(move || (remove(&for_work, &name, has_metadata), guard));
-    let (removed, _held_to_the_end) = removing.await;
-    removed
 }
 
 /// Keeps the figures of free space fresh, which uploads are accepted by. Nobody waits for it: a

@@ -1,44 +1,56 @@
 //! After an unclean stop: changes that were made but not recorded any more.
 //!
 //! A change is made, recorded, acknowledged. A process killed between the first two leaves a change
-//! that nobody was told of and that no peer would ever get: members would differ for good. So what
-//! changed around the time of the last record is compared with the last records, and those that are
-//! missing are added. Deletions need no such care: they are recorded before they are made. But after
-//! a loss of power a deleted file may be back, which the peers do not have any more: it is deleted
-//! once more. And a file that was being changed may have any of its last states then.
+//! that nobody was told of and that no peer would ever get: members would differ for good. So files
+//! that changed around the time of the last record are compared with the last records, and those that
+//! are missing are added. Deletions are recorded before they are made: one that a peer told of and
+//! that was not made is made now. After a loss of power any deleted file may be back, which the peers
+//! do not have any more: it is deleted once more. And a file that was being changed may have any of
+//! its last states then.
 
 use super::binlog::{Operation, Record};
 use super::engine::Engine;
+use super::locks::FileGuard;
 use super::ops::delete;
 use super::orphans::{Suspects, directories, modified};
-use super::sync::has_states;
 use super::sync::reader::{BinlogReader, Next};
+use super::sync::{has_states, is_metadata, of_metadata};
 use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::Name;
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Seconds that a change may take from its beginning to its record.
 const CHANGE_SECS: i64 = 30;
 
-/// Adds the records that are missing; tells how many.
-pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
+/// Adds the records that are missing. Gives files whose content changes and that a client here may
+/// have changed without that being recorded: they are to be given to [`add_whole`] once it is known
+/// what peers have of them.
+pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<Vec<Name>> {
     let tail = Tail::read(engine)?;
     // Records later than this start were written by a clock that has been set back since.
-    let from = match tail.last_time <= suspects.until.0 {
+    let from = match tail.last_time <= suspects.until.0 && !suspects.again {
         true => suspects.from.max(tail.last_time - CHANGE_SECS),
         false => suspects.from,
     };
     let mut search = Search { engine, suspects, from, added: 0 };
+    let mut doubtful = Vec::new();
     search.find_unknown(&tail)?;
     for (name, known) in &tail.names {
-        match suspects.same_boot {
-            false if known.deleted >= Some(suspects.from) => search.delete_again(name)?,
-            true if !known.by_client => {}
-            _ => search.look_again(name)?,
+        match (suspects.same_boot, known.deleted) {
+            (true, Some(Deleted { by_client: false, .. })) => search.delete_now(name)?,
+            (true, _) if known.by_client && search.is_doubtful(name) => doubtful.push(*name),
+            (true, _) => {}
+            (false, Some(Deleted { by_client: true, time })) if time >= suspects.from => {
+                search.delete_again(name)?;
+            }
+            (false, _) if search.is_doubtful(name) => {
+                search.record(Record::new(Operation::Update, name))?;
+            }
+            (false, _) => {}
         }
     }
     if !suspects.same_boot {
@@ -48,7 +60,22 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<usize> {
     if search.added > 0 {
         tracing::warn!(added = search.added, "recorded changes that the last run had not");
     }
-    Ok(search.added)
+    Ok(doubtful)
+}
+
+/// Records these files if they are there: peers get them whole.
+pub(super) fn add_whole(engine: &Engine, names: &[Name]) -> io::Result<()> {
+    for name in names {
+        if engine.file(name).is_ok_and(|path| path.symlink_metadata().is_ok()) {
+            record(engine, Record::new(Operation::Update, name))?;
+        }
+    }
+    Ok(())
+}
+
+fn record(engine: &Engine, record: Record) -> io::Result<()> {
+    let ticket = engine.binlog.push(engine.now(), &[record])?;
+    engine.binlog.commit(&ticket)
 }
 
 /// The last records.
@@ -62,8 +89,15 @@ struct Tail {
 struct Known {
     /// One of them is of a client here.
     by_client: bool,
-    /// When a client here deleted the file, if that is the last of them.
-    deleted: Option<i64>,
+    /// That the file was deleted, if that is the last of them.
+    deleted: Option<Deleted>,
+}
+
+#[derive(Clone, Copy)]
+struct Deleted {
+    /// A client here asked for it, not a peer.
+    by_client: bool,
+    time: i64,
 }
 
 impl Tail {
@@ -79,8 +113,8 @@ impl Tail {
                 Next::Entry(entry) => {
                     let known = tail.names.entry(entry.name).or_default();
                     known.by_client |= !entry.replica;
-                    let is_deleted = !entry.replica && entry.operation == Operation::Delete;
-                    known.deleted = is_deleted.then_some(entry.time);
+                    let deleted = Deleted { by_client: !entry.replica, time: entry.time };
+                    known.deleted = (entry.operation == Operation::Delete).then_some(deleted);
                     tail.last_time = tail.last_time.max(entry.time);
                 }
             }
@@ -126,10 +160,11 @@ impl Search<'_> {
             let Ok(logic) = LogicName::parse(name.as_bytes()) else { continue };
             let is_own = self.engine.is_source_of(&logic);
             let is_normal = logic.kind() == Kind::Normal;
-            // A peer may have given it back since it was recorded: others may lack it, and of that
-            // nothing may be recorded any more.
-            let may_be_back = is_own && is_normal && !self.suspects.same_boot;
-            if tail.names.get(&name).is_some_and(|known| !may_be_back || known.deleted.is_some()) {
+            // Since the power was lost a peer may have given it back: others may lack it, and of
+            // that nothing may be recorded any more.
+            let may_be_back = is_own && is_normal && self.engine.is_unsure();
+            let is_deleted = |known: &Known| known.deleted.as_ref().is_some_and(|d| d.by_client);
+            if tail.names.get(&name).is_some_and(|known| !may_be_back || is_deleted(known)) {
                 continue;
             }
             let certain = has_states(&logic) || is_normal;
@@ -149,34 +184,54 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Records a file whose content changes, when it has changed lately: peers get it whole.
-    fn look_again(&mut self, name: &Name) -> io::Result<()> {
-        let Ok(logic) = LogicName::parse(name.as_bytes()) else { return Ok(()) };
+    /// Whether it is a file of this storage's own whose content changes, and has changed lately.
+    fn is_doubtful(&self, name: &Name) -> bool {
+        let Ok(logic) = LogicName::parse(name.as_bytes()) else { return false };
         if !self.engine.is_source_of(&logic) || !has_states(&logic) {
-            return Ok(());
+            return false;
         }
-        let Ok(path) = self.engine.store.file(&logic) else { return Ok(()) };
-        match path.symlink_metadata() {
-            Ok(meta) if meta.is_file() && self.is_recent(&meta) => {
-                self.record(Record::new(Operation::Update, name))
-            }
-            _ => Ok(()),
-        }
+        let meta =
+            self.engine.store.file(&logic).ok().and_then(|path| path.symlink_metadata().ok());
+        meta.is_some_and(|meta| meta.is_file() && self.is_recent(&meta))
     }
 
-    /// Deletes a file that is there although its deletion was recorded.
+    /// Deletes a file that is there although its deletion was recorded, and tells the peers.
     fn delete_again(&mut self, name: &Name) -> io::Result<()> {
         // Who changes it now deals with it.
-        let Some(_guard) = self.engine.locks.try_lock(*name) else { return Ok(()) };
-        let is_there = |path: PathBuf| path.symlink_metadata().is_ok();
-        if !self.engine.file(name).is_ok_and(is_there) {
-            return Ok(());
-        }
-        self.record(Record::new(Operation::Delete, name))?;
-        if let Err(status) = delete::remove(self.engine, name, false) {
-            tracing::error!(%status, %name, "cannot delete once more what came back");
+        let Some(_guard) = self.lock(name) else { return Ok(()) };
+        if self.was_there(name) {
+            self.record(Record::new(Operation::Delete, name))?;
+            self.remove(name);
         }
         Ok(())
+    }
+
+    /// The same for a deletion that a peer told of, and has told the others of.
+    fn delete_now(&self, name: &Name) -> io::Result<()> {
+        let Some(_guard) = self.lock(name) else { return Ok(()) };
+        let Ok(logic) = LogicName::parse(name.as_bytes()) else { return Ok(()) };
+        // Names of slaves are used again: that may be another one, which was not recorded.
+        let may_be_new = logic.kind() == Kind::Slave && !is_metadata(&logic);
+        if !may_be_new && self.was_there(name) {
+            self.remove(name);
+        }
+        Ok(())
+    }
+
+    fn lock(&self, name: &Name) -> Option<FileGuard> {
+        self.engine.locks.try_lock(of_metadata(name).unwrap_or(*name))
+    }
+
+    /// Whether there is a file of the last run.
+    fn was_there(&self, name: &Name) -> bool {
+        let meta = self.engine.file(name).ok().and_then(|path| path.symlink_metadata().ok());
+        meta.is_some_and(|meta| (meta.ctime(), meta.ctime_nsec()) < self.suspects.until)
+    }
+
+    fn remove(&self, name: &Name) {
+        if let Err(status) = delete::remove(self.engine, name, false) {
+            tracing::error!(%status, %name, "cannot delete what was to be deleted in the last run");
+        }
     }
 
     /// Whether the last run may have changed it without recording it.
@@ -185,9 +240,8 @@ impl Search<'_> {
             && (meta.ctime(), meta.ctime_nsec()) < self.suspects.until
     }
 
-    fn record(&mut self, record: Record) -> io::Result<()> {
-        let ticket = self.engine.binlog.push(self.engine.now(), &[record])?;
-        self.engine.binlog.commit(&ticket)?;
+    fn record(&mut self, added: Record) -> io::Result<()> {
+        record(self.engine, added)?;
         self.added += 1;
         Ok(())
     }

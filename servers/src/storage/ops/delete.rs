@@ -9,11 +9,10 @@ use fdfs_core::file_id::{Kind, LogicName};
 use fdfs_core::protocol::{Name, Status};
 use std::io;
 
-/// Records that a file and its metadata are removed; what it links to, when it is a linked slave,
-/// is removed here. The rest is done by [`remove`] once the records are written: a process that
-/// dies in between leaves a file that is still everywhere, instead of one that is gone here alone.
-/// Tells whether there is metadata to be removed.
-pub(in crate::storage) fn begin(engine: &Engine, name: &Name) -> Done<Pending<bool>> {
+/// Removes a file and its metadata once that is recorded: a process that dies in between leaves a
+/// file that is still everywhere, instead of one that is gone here alone. What it links to, when it
+/// is a linked slave, is removed before.
+pub(in crate::storage) fn delete(engine: &Engine, name: &Name) -> Done<Pending<()>> {
     // Deleting needs no room, it makes some; but it must be possible to record it.
     engine.binlog.check().map_err(status)?;
     let (logic, _) = engine.store.locate(name.as_bytes())?;
@@ -34,7 +33,9 @@ pub(in crate::storage) fn begin(engine: &Engine, name: &Name) -> Done<Pending<bo
     let mut records = vec![Record::new(Operation::Delete, name)];
     let metadata = metadata::removal(engine, &logic)?;
     records.extend(metadata);
-    Pending::intended(engine, metadata.is_some(), engine.now(), &records)
+    let name = *name;
+    let then = move |engine: &Engine| remove(engine, &name, metadata.is_some());
+    Pending::intended(engine, (), engine.now(), &records, then)
 }
 
 /// Removes a file whose deletion is recorded, with its metadata if it has any.

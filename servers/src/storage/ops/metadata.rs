@@ -83,32 +83,24 @@ pub(in crate::storage) fn set(
     Pending::done(engine, (), now, &[Record::new(operation, &record_name)])
 }
 
-/// Whether a request leaves a file without items: that is done by [`begin_clearing`] and [`clear`],
-/// not by [`set`].
+/// Whether a request leaves a file without items: that is done by [`clear`], not by [`set`].
 pub(in crate::storage) fn clears(request: &SetMetadata) -> bool {
     request.flag == META_OVERWRITE && request.items.as_bytes().is_empty()
 }
 
-/// Records that the items of a file are removed, as those of a deletion are: before it is done.
-/// Tells whether there are any.
-pub(in crate::storage) fn begin_clearing(engine: &Engine, name: &Name) -> Done<Pending<bool>> {
+/// Removes the items of a file once that is recorded.
+pub(in crate::storage) fn clear(engine: &Engine, name: &Name) -> Done<Pending<()>> {
     engine.binlog.check().map_err(status)?;
     let (logic, _) = engine.store.locate(name.as_bytes())?;
     record_name(&logic).ok_or(Status::EINVAL)?;
     existing(engine, &engine.store.file(&logic)?)?;
-    match removal(engine, &logic)? {
-        Some(record) => Pending::intended(engine, true, engine.now(), &[record]),
-        None => Ok(Pending::unchanged(false)),
-    }
-}
-
-/// Removes items whose removal is recorded.
-pub(in crate::storage) fn clear(engine: &Engine, name: &Name, has_items: bool) -> Done<()> {
-    if has_items {
+    let Some(record) = removal(engine, &logic)? else { return Ok(Pending::unchanged(())) };
+    let name = *name;
+    let then = move |engine: &Engine| {
         let (logic, _) = engine.store.locate(name.as_bytes())?;
-        remove(engine, &logic)?;
-    }
-    Ok(())
+        remove(engine, &logic)
+    };
+    Pending::intended(engine, (), engine.now(), &[record], then)
 }
 
 /// Checks what the name has no part in.
@@ -143,12 +135,10 @@ pub(in crate::storage) fn removal(engine: &Engine, name: &LogicName<'_>) -> Done
     }
 }
 
-/// Removes the items of a file; gives what is to be recorded of that, when there were any.
-pub(in crate::storage) fn remove(engine: &Engine, name: &LogicName<'_>) -> Done<Option<Record>> {
-    let Some(record_name) = record_name(name) else { return Ok(None) };
+/// Removes the items of a file, if there are any.
+pub(in crate::storage) fn remove(engine: &Engine, name: &LogicName<'_>) -> Done<()> {
     match engine.disk.remove(&file_of(engine, name)?) {
-        Ok(()) => Ok(Some(Record::new(Operation::Delete, &record_name))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(status(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(status(error)),
+        _ => Ok(()),
     }
 }

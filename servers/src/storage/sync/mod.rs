@@ -12,6 +12,7 @@ mod back;
 pub(super) mod batch;
 pub(super) mod graves;
 mod handout;
+pub(super) mod hear;
 mod kept;
 pub(super) mod mark;
 mod offers;

@@ -353,8 +353,9 @@ impl Drop for Range {
     }
 }
 
-/// Removes a file or link with its metadata. One that is not here yet must not come later. With
-/// `is_back` it was removed here before, and a peer tells of it.
+/// Removes a file or link with its metadata once that is recorded: killed in between, this storage
+/// still knows what the peer may lose. One that is not here yet must not come later. With `is_back`
+/// it was removed here before, and a peer tells of it.
 pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32, is_back: bool) -> Made {
     let (logic, path) = plain(engine, name)?;
     engine.binlog.check().map_err(status)?;
@@ -366,16 +367,14 @@ pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32, is_back: bool
             return left_alone(Status::OK);
         }
         Some(stat) if !stat.is_file && !stat.is_link => return Err(Status::EINVAL),
-        Some(_) => engine.disk.remove(&path).map_err(status)?,
+        Some(_) => {}
     }
     // Who deleted the file may not have had its metadata yet, and then has no record of them. They
     // may have come here without the file.
-    let metadata = match is_metadata(&logic) {
-        true => None,
-        false => ops::metadata::remove(engine, &logic)?,
+    let (metadata, is_news) = match is_metadata(&logic) {
+        true => (None, false),
+        false => (ops::metadata::removal(engine, &logic)?, !engine.graves.know(name)),
     };
-    let created = there.map(|stat| stat.modified);
-    let is_news = engine.graves.dig(name, timestamp.into(), created);
     let outcome = if there.is_some() { Status::OK } else { Status::ENOENT };
     if there.is_none() && metadata.is_none() && !is_news {
         return Err(outcome);
@@ -385,7 +384,16 @@ pub(super) fn delete(engine: &Engine, name: &Name, timestamp: i32, is_back: bool
     if !is_back {
         records = records.into_iter().map(Record::of_peer).collect();
     }
-    Ok((Pending::done(engine, (), timestamp.into(), &records)?, outcome))
+    let (name, has_metadata) = (*name, metadata.is_some());
+    let then = move |engine: &Engine| {
+        engine.graves.dig(&name, timestamp.into(), there.map(|stat| stat.modified));
+        match engine.disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(status(error)),
+            _ if has_metadata => ops::metadata::remove(engine, &plain(engine, &name)?.0),
+            _ => Ok(()),
+        }
+    };
+    Ok((Pending::intended(engine, (), timestamp.into(), &records, then)?, outcome))
 }
 
 /// Sets the size of a file that has the size the peer's had.

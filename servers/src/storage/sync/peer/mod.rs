@@ -410,7 +410,11 @@ impl Sender {
 }
 
 /// Connects to a peer at the first of its addresses that answers.
-async fn open(peer: &Brief, engine: &Engine, options: &ConnectOptions) -> fdfs_core::Result<Conn> {
+pub(super) async fn open(
+    peer: &Brief,
+    engine: &Engine,
+    options: &ConnectOptions,
+) -> fdfs_core::Result<Conn> {
     let port = u16::try_from(peer.port).unwrap_or(0);
     let ip = peer.ip.to_string();
     let known = engine.ids.by_id(&peer.id.to_string());
