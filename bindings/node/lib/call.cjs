@@ -3,9 +3,11 @@
 // A call under way: its signal, clock and progress, and what diagnostics see of it.
 
 const { channel } = require('node:diagnostics_channel');
+const { named, text } = require('./arguments.cjs');
 const { fromNative, invalid } = require('./errors.cjs');
 const { native } = require('./native.cjs');
 const { onAbort } = require('./signals.cjs');
+const { contentOf } = require('./sources.cjs');
 
 const started = channel('fdfs:request:start');
 const ended = channel('fdfs:request:end');
@@ -90,14 +92,20 @@ class Call {
   }
 }
 
-// Makes a call: `start` gets the native options and gives the native promise. `about` is told to
-// diagnostics. `source` is the stream that an upload reads, if any.
-async function request(operation, about, options, start, source) {
-  const trace = traced(operation, about);
+// Makes a call about a file, or about none: `start` gets the native options, the caller's and what
+// is sent, if anything, and gives the native promise. Everything is checked within: what is wrong
+// rejects the promise. Nothing else awaits it on the way to the caller, as each layer costs.
+async function request(operation, id, options, names, start, sent) {
+  if (id !== undefined) text(id, 'file id');
+  const given = named(options, names, `options of ${operation}`);
+  const trace = traced(operation, id);
+  let source;
   let call;
   try {
-    call = Call.of(options);
-    const result = await start(call?.native);
+    const content = sent === undefined ? undefined : contentOf(sent.from, given.size);
+    source = content?.source;
+    call = Call.of(given);
+    const result = await start(call?.native, given, content);
     call?.done();
     if (trace !== undefined) finished(ended, trace);
     return result;
@@ -112,8 +120,9 @@ async function request(operation, about, options, start, source) {
   }
 }
 
-function traced(operation, about) {
+function traced(operation, fileId) {
   if (!started.hasSubscribers && !ended.hasSubscribers && !failed.hasSubscribers) return undefined;
+  const about = fileId === undefined ? {} : { fileId };
   const trace = { operation, ...about, startedAt: performance.now() };
   started.publish(trace);
   return trace;

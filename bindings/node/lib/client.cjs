@@ -3,7 +3,7 @@
 const { fileURLToPath } = require('node:url');
 const { CALL, TRANSFER, request } = require('./call.cjs');
 const { count, kindOf, named, text, unixSecs, whole, wrongType } = require('./arguments.cjs');
-const { contentOf, steady } = require('./sources.cjs');
+const { steady } = require('./sources.cjs');
 const { FileReadable, FileWritable, webStream } = require('./streams.cjs');
 const { native } = require('./native.cjs');
 const { pure } = require('./ids.cjs');
@@ -19,6 +19,12 @@ const FILE = [...PLACE, ...TRANSFER];
 const SLAVE = ['ext', 'metadata', 'size', ...TRANSFER];
 const CHANGE = ['size', ...TRANSFER];
 const RANGE = ['offset', 'length'];
+const DOWNLOAD = [...RANGE, ...TRANSFER];
+const DOWNLOAD_INTO = ['offset', ...TRANSFER];
+const STREAM = [...RANGE, ...CALL];
+const DELETE = ['missingOk', ...CALL];
+const SET_METADATA = ['merge', ...CALL];
+const LOCATE = ['all', ...CALL];
 const WRITER = ['ext', 'metadata', 'group', 'storePathIndex', 'finalize', ...CALL];
 
 // Disposal is written by name where the symbol is missing (Node before 20.4).
@@ -82,66 +88,43 @@ class Client {
     return new Client({ ...overrides, [CONF]: text(path, 'path') });
   }
 
-  // Makes a call about a file, or about none. Everything is checked within it: what is wrong
-  // rejects the promise.
-  #call(operation, id, options, names, start) {
-    const about = id === undefined ? {} : { fileId: text(id, 'file id') };
-    return request(operation, about, named(options, names, `options of ${operation}`), start);
+  upload(source, options) {
+    const start = (call, given, { content, size }) =>
+      this.#native.upload(place(given), content, size, call);
+    return request('upload', undefined, options, UPLOAD, start, { from: source });
   }
 
-  // Makes a call that sends content.
-  #send(operation, id, source, options, start) {
-    const about = id === undefined ? {} : { fileId: text(id, 'file id') };
-    const sent = contentOf(source, options.size);
-    const begin = (call) => start(sent.content, sent.size, call);
-    return request(operation, about, options, begin, sent.source);
-  }
-
-  async upload(source, options) {
-    const given = named(options, UPLOAD, 'options of upload');
-    const where = place(given);
-    return this.#send('upload', undefined, source, given, (content, size, call) =>
-      this.#native.upload(where, content, size, call),
+  uploadFile(path, options) {
+    return request('uploadFile', undefined, options, FILE, (call, given) =>
+      this.#native.uploadFile(localPath(path), place(given), call),
     );
   }
 
-  async uploadFile(path, options) {
-    const where = place(named(options, FILE, 'options of uploadFile'));
-    return this.#call('uploadFile', undefined, options, FILE, (call) =>
-      this.#native.uploadFile(localPath(path), where, call),
+  uploadSlave(master, prefix, source, options) {
+    const start = (call, given, { content, size }) =>
+      this.#native.uploadSlave(master, text(prefix, 'prefix'), place(given), content, size, call);
+    return request('uploadSlave', master, options, SLAVE, start, { from: source });
+  }
+
+  append(id, source, options) {
+    const start = (call, _given, { content, size }) => this.#native.append(id, content, size, call);
+    return request('append', id, options, CHANGE, start, { from: source });
+  }
+
+  modify(id, offset, source, options) {
+    const start = (call, _given, { content, size }) =>
+      this.#native.modify(id, count(offset, 'offset'), content, size, call);
+    return request('modify', id, options, CHANGE, start, { from: source });
+  }
+
+  truncate(id, size = 0, options) {
+    return request('truncate', id, options, CALL, (call) =>
+      this.#native.truncate(id, count(size, 'size'), call),
     );
   }
 
-  async uploadSlave(master, prefix, source, options) {
-    const given = named(options, SLAVE, 'options of uploadSlave');
-    const [where, addition] = [place(given), text(prefix, 'prefix')];
-    return this.#send('uploadSlave', master, source, given, (content, size, call) =>
-      this.#native.uploadSlave(master, addition, where, content, size, call),
-    );
-  }
-
-  async append(id, source, options) {
-    const given = named(options, CHANGE, 'options of append');
-    await this.#send('append', id, source, given, (content, size, call) =>
-      this.#native.append(id, content, size, call),
-    );
-  }
-
-  async modify(id, offset, source, options) {
-    const given = named(options, CHANGE, 'options of modify');
-    const from = count(offset, 'offset');
-    await this.#send('modify', id, source, given, (content, size, call) =>
-      this.#native.modify(id, from, content, size, call),
-    );
-  }
-
-  async truncate(id, size = 0, options) {
-    const to = count(size, 'size');
-    await this.#call('truncate', id, options, CALL, (call) => this.#native.truncate(id, to, call));
-  }
-
-  async finalize(id, options) {
-    return this.#call('finalize', id, options, CALL, (call) => this.#native.finalize(id, call));
+  finalize(id, options) {
+    return request('finalize', id, options, CALL, (call) => this.#native.finalize(id, call));
   }
 
   createWriteStream(options) {
@@ -151,10 +134,9 @@ class Client {
     return new FileWritable(given, (call) => this.#native.create(where, finalize, call));
   }
 
-  async download(id, options) {
-    const names = [...RANGE, ...TRANSFER];
-    return this.#call('download', id, options, names, (call) => {
-      const [offset, length] = range(options ?? {});
+  download(id, options) {
+    return request('download', id, options, DOWNLOAD, (call, given) => {
+      const [offset, length] = range(given);
       return this.#native.download(id, offset, length, call);
     });
   }
@@ -164,17 +146,16 @@ class Client {
       throw wrongType(`a Uint8Array is needed to download into, not ${kindOf(buffer)}`);
     }
     const into = steady(buffer);
-    const filled = await this.#call('download', id, options, ['offset', ...TRANSFER], (call) =>
-      this.#native.downloadInto(id, into, whole(options?.offset ?? 0, 'offset'), call),
+    const filled = await request('download', id, options, DOWNLOAD_INTO, (call, given) =>
+      this.#native.downloadInto(id, into, whole(given.offset ?? 0, 'offset'), call),
     );
     if (into !== buffer) buffer.set(into.subarray(0, filled));
     return filled;
   }
 
-  async downloadFile(id, path, options) {
-    const names = [...RANGE, ...TRANSFER];
-    return this.#call('downloadFile', id, options, names, (call) => {
-      const [offset, length] = range(options ?? {});
+  downloadFile(id, path, options) {
+    return request('downloadFile', id, options, DOWNLOAD, (call, given) => {
+      const [offset, length] = range(given);
       return this.#native.downloadFile(id, localPath(path), offset, length, call);
     });
   }
@@ -189,44 +170,40 @@ class Client {
 
   #opening(id, options, what) {
     text(id, 'file id');
-    const given = named(options, [...RANGE, ...CALL], `options of ${what}`);
+    const given = named(options, STREAM, `options of ${what}`);
     const [offset, length] = range(given);
     return [id, given, (call) => this.#native.open(id, offset, length, call)];
   }
 
-  async delete(id, options) {
-    const names = ['missingOk', ...CALL];
-    return this.#call('delete', id, options, names, (call) =>
-      this.#native.delete(id, options?.missingOk ?? false, call),
+  delete(id, options) {
+    return request('delete', id, options, DELETE, (call, given) =>
+      this.#native.delete(id, given.missingOk ?? false, call),
     );
   }
 
-  async exists(id, options) {
-    return this.#call('exists', id, options, CALL, (call) => this.#native.exists(id, call));
+  exists(id, options) {
+    return request('exists', id, options, CALL, (call) => this.#native.exists(id, call));
   }
 
   async stat(id, options) {
     return value(
-      await this.#call('stat', id, options, CALL, (call) => this.#native.stat(id, call)),
+      await request('stat', id, options, CALL, (call) => this.#native.stat(id, call)),
     );
   }
 
-  async getMetadata(id, options) {
-    return this.#call('getMetadata', id, options, CALL, (call) =>
-      this.#native.getMetadata(id, call),
-    );
+  getMetadata(id, options) {
+    return request('getMetadata', id, options, CALL, (call) => this.#native.getMetadata(id, call));
   }
 
-  async setMetadata(id, metadata, options) {
-    const items = textByText(metadata);
-    await this.#call('setMetadata', id, options, ['merge', ...CALL], (call) =>
-      this.#native.setMetadata(id, items, options?.merge ?? false, call),
+  setMetadata(id, metadata, options) {
+    return request('setMetadata', id, options, SET_METADATA, (call, given) =>
+      this.#native.setMetadata(id, textByText(metadata), given.merge ?? false, call),
     );
   }
 
   async listGroups(options) {
     return value(
-      await this.#call('listGroups', undefined, options, CALL, (call) =>
+      await request('listGroups', undefined, options, CALL, (call) =>
         this.#native.listGroups(call),
       ),
     );
@@ -235,7 +212,7 @@ class Client {
   async listStorages(group, storage, options) {
     text(group, 'group');
     return value(
-      await this.#call('listStorages', undefined, options, CALL, (call) =>
+      await request('listStorages', undefined, options, CALL, (call) =>
         this.#native.listStorages(group, storage, call),
       ),
     );
@@ -243,42 +220,40 @@ class Client {
 
   async listTrackers(options) {
     return value(
-      await this.#call('listTrackers', undefined, options, CALL, (call) =>
+      await request('listTrackers', undefined, options, CALL, (call) =>
         this.#native.listTrackers(call),
       ),
     );
   }
 
   async locate(id, options) {
-    const names = ['all', ...CALL];
     return value(
-      await this.#call('locate', id, options, names, (call) =>
-        this.#native.locate(id, options?.all ?? false, call),
+      await request('locate', id, options, LOCATE, (call, given) =>
+        this.#native.locate(id, given.all ?? false, call),
       ),
     );
   }
 
   async pickUpload(group, options) {
     return value(
-      await this.#call('pickUpload', undefined, options, CALL, (call) =>
+      await request('pickUpload', undefined, options, CALL, (call) =>
         this.#native.pickUpload(group, call),
       ),
     );
   }
 
   get admin() {
-    const call = (...args) => this.#call(...args);
     this.#admin ??= Object.freeze({
-      deleteStorage: async (group, storage, options) =>
-        call('deleteStorage', undefined, options, CALL, (native_) =>
+      deleteStorage: (group, storage, options) =>
+        request('deleteStorage', undefined, options, CALL, (native_) =>
           this.#native.deleteStorage(text(group, 'group'), text(storage, 'storage'), native_),
         ),
-      deleteGroup: async (group, options) =>
-        call('deleteGroup', undefined, options, CALL, (native_) =>
+      deleteGroup: (group, options) =>
+        request('deleteGroup', undefined, options, CALL, (native_) =>
           this.#native.deleteGroup(text(group, 'group'), native_),
         ),
-      setTrunkServer: async (group, storage, options) =>
-        call('setTrunkServer', undefined, options, CALL, (native_) =>
+      setTrunkServer: (group, storage, options) =>
+        request('setTrunkServer', undefined, options, CALL, (native_) =>
           this.#native.setTrunkServer(text(group, 'group'), storage, native_),
         ),
     });
@@ -292,8 +267,8 @@ class Client {
     return pure(() => this.#native.httpUrl(text(id, 'file id'), base, given.filename, secs));
   }
 
-  async ping(options) {
-    await this.#call('ping', undefined, options, CALL, (call) => this.#native.ping(call));
+  ping(options) {
+    return request('ping', undefined, options, CALL, (call) => this.#native.ping(call));
   }
 
   poolStats() {

@@ -30,9 +30,9 @@ class Opening {
     this.#forget = onAbort(signal, () => aborted(signal.reason));
   }
 
-  async open(operation, about, start) {
+  async open(operation, id, start) {
     this.#signal?.throwIfAborted();
-    return request(operation, about, {}, () => start(this.#call.native));
+    return request(operation, id, undefined, [], () => start(this.#call.native));
   }
 
   // What the stream's user gets to see of an error.
@@ -71,7 +71,7 @@ class FileReadable extends Readable {
   }
 
   _construct(done) {
-    this.#opening.open('createReadStream', { fileId: this.#id }, this.#start).then(
+    this.#opening.open('createReadStream', this.#id, this.#start).then(
       (reader) => {
         this.#reader = reader;
         done();
@@ -123,7 +123,7 @@ class FileWritable extends Writable {
   }
 
   _construct(done) {
-    this.#opening.open('createWriteStream', {}, this.#start).then(
+    this.#opening.open('createWriteStream', undefined, this.#start).then(
       (writer) => {
         this.#writer = writer;
         done();
@@ -186,7 +186,7 @@ function webStream(id, options, start) {
     reader?.close();
   }
   async function pull() {
-    reader ??= await opening.open('stream', { fileId: id }, start);
+    reader ??= await opening.open('stream', id, start);
     if (isOver) {
       reader.close();
       return;

@@ -54,9 +54,12 @@ impl<T: ToNapiValue> ToNapiValue for Held<T> {
 /// They may use memory of the script, so they must have ended before the environment is gone.
 struct Calls {
     ends: Arc<Ends>,
-    running: Mutex<(u64, HashMap<u64, AbortHandle>)>,
+    running: Mutex<Running>,
     ended: Condvar,
 }
+
+/// The number of the last call, and those under way; one that is just being started has no handle.
+type Running = (u64, HashMap<u64, Option<AbortHandle>>);
 
 thread_local! {
     static CALLS: RefCell<Option<Arc<Calls>>> = const { RefCell::new(None) };
@@ -78,7 +81,7 @@ impl Calls {
         Ok(calls)
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u64, AbortHandle>)> {
+    fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,23 +90,30 @@ impl Calls {
         runtime: &tokio::runtime::Handle,
         call: impl Future<Output = ()> + Send + 'static,
     ) {
-        let calls = self.clone();
-        let mut running = self.lock();
-        running.0 += 1;
-        let number = running.0;
-        // The entry is made under the lock, so that the call cannot end before it.
-        let entry = Entry { calls, number };
+        let number = {
+            let mut running = self.lock();
+            running.0 += 1;
+            let number = running.0;
+            running.1.insert(number, None);
+            number
+        };
+        let entry = Entry { calls: self.clone(), number };
+        // Without the lock: starting it may wake a thread, and those that end others would wait.
         let task = runtime.spawn(async move {
             call.await;
             drop(entry);
         });
-        running.1.insert(number, task.abort_handle());
+        // It may have ended already.
+        if let Some(running) = self.lock().1.get_mut(&number) {
+            *running = Some(task.abort_handle());
+        }
     }
 
     /// Cancels all calls and waits until they let go of everything.
     fn end(&self) {
         let mut running = self.lock();
-        for call in running.1.values() {
+        // Calls are started on this thread, so all have their handles.
+        for call in running.1.values().flatten() {
             call.abort();
         }
         while !running.1.is_empty() {
