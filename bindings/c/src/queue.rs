@@ -174,12 +174,16 @@ unsafe fn shown((tag, done): Ended<Tag, Done>, errors: &mut Errors) -> fdfs_comp
 ///
 /// # Safety
 /// The handles are NULL or valid.
-unsafe fn begin<F: Future<Output = Result<Done>> + Send + 'static>(
+unsafe fn begin<F, M>(
     queue: *const fdfs_queue,
     tag: *mut c_void,
     client: *const fdfs_client,
-    prepare: impl FnOnce(Client) -> Result<F>,
-) -> c_int {
+    prepare: impl FnOnce(Client) -> Result<M>,
+) -> c_int
+where
+    F: Future<Output = Result<Done>> + Send + 'static,
+    M: FnOnce() -> F + Send + 'static,
+{
     run(|| {
         // SAFETY: as the caller promises.
         let (queue, client) = unsafe { (handle(queue, "queue")?, fdfs_client::calls(client)?) };
@@ -206,7 +210,7 @@ pub unsafe extern "C" fn fdfs_queue_upload_buffer(
         begin(queue, tag, client, |client| {
             let options = upload_options(options)?;
             let data = elements(data.cast::<u8>(), len, "data")?;
-            Ok(async move { client.upload(data, options).await.map(Done::Stored) })
+            Ok(move || async move { client.upload(data, options).await.map(Done::Stored) })
         })
     }
 }
@@ -229,7 +233,7 @@ pub unsafe extern "C" fn fdfs_queue_upload_slave_buffer(
             let options = upload_options(options)?;
             let (master, prefix) = (id(master)?, text(prefix, "prefix")?.to_owned());
             let data = elements(data.cast::<u8>(), len, "data")?;
-            Ok(async move {
+            Ok(move || async move {
                 let stored = client.upload_slave(&master, &prefix, data, options).await;
                 stored.map(Done::Stored)
             })
@@ -252,7 +256,7 @@ pub unsafe extern "C" fn fdfs_queue_append_buffer(
         begin(queue, tag, client, |client| {
             let id = id(file_id)?;
             let data = elements(data.cast::<u8>(), len, "data")?;
-            Ok(async move { client.append(&id, data).await.map(|()| Done::Nothing) })
+            Ok(move || async move { client.append(&id, data).await.map(|()| Done::Nothing) })
         })
     }
 }
@@ -273,7 +277,9 @@ pub unsafe extern "C" fn fdfs_queue_modify_buffer(
         begin(queue, tag, client, |client| {
             let id = id(file_id)?;
             let data = elements(data.cast::<u8>(), len, "data")?;
-            Ok(async move { client.modify(&id, offset, data).await.map(|()| Done::Nothing) })
+            Ok(
+                move || async move { client.modify(&id, offset, data).await.map(|()| Done::Nothing) },
+            )
         })
     }
 }
@@ -291,7 +297,7 @@ pub unsafe extern "C" fn fdfs_queue_truncate(
     unsafe {
         begin(queue, tag, client, |client| {
             let id = id(file_id)?;
-            Ok(async move { client.truncate(&id, len).await.map(|()| Done::Nothing) })
+            Ok(move || async move { client.truncate(&id, len).await.map(|()| Done::Nothing) })
         })
     }
 }
@@ -308,7 +314,7 @@ pub unsafe extern "C" fn fdfs_queue_finalize(
     unsafe {
         begin(queue, tag, client, |client| {
             let id = id(file_id)?;
-            Ok(async move { client.finalize(&id).await.map(Done::Stored) })
+            Ok(move || async move { client.finalize(&id).await.map(Done::Stored) })
         })
     }
 }
@@ -325,7 +331,7 @@ pub unsafe extern "C" fn fdfs_queue_delete(
     unsafe {
         begin(queue, tag, client, |client| {
             let id = id(file_id)?;
-            Ok(async move { client.delete(&id, false).await.map(|_| Done::Nothing) })
+            Ok(move || async move { client.delete(&id, false).await.map(|_| Done::Nothing) })
         })
     }
 }
@@ -346,7 +352,7 @@ pub unsafe extern "C" fn fdfs_queue_download_into(
         begin(queue, tag, client, |client| {
             let id = id(file_id)?;
             let data = buffer(data, capacity)?;
-            Ok(async move { client.download_into(&id, data, offset).await.map(Done::Read) })
+            Ok(move || async move { client.download_into(&id, data, offset).await.map(Done::Read) })
         })
     }
 }
@@ -365,7 +371,7 @@ pub unsafe extern "C" fn fdfs_queue_stat(
         begin(queue, tag, client, |client| {
             room(out)?;
             let (id, out) = (id(file_id)?, Room(out));
-            Ok(async move { client.stat(&id).await.map(|info| Done::Info(info, out)) })
+            Ok(move || async move { client.stat(&id).await.map(|info| Done::Info(info, out)) })
         })
     }
 }

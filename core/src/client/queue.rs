@@ -5,6 +5,7 @@ use super::caught::Caught;
 use super::runtime::{self, Process};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::future::Future;
 use std::io::{self, Read as _, Write as _};
 #[cfg(unix)]
@@ -33,7 +34,7 @@ pub type Ended<T, D> = (T, Result<D>);
 /// for number in 0..64 {
 ///     let client = client.clone();
 ///     let options = UploadOptions::ext("txt");
-///     queue.begin(number, async move { client.upload(b"...", options).await })?;
+///     queue.begin(number, move || async move { client.upload(b"...", options).await })?;
 /// }
 /// loop {
 ///     let ended = queue.collect(64, None)?;
@@ -70,6 +71,8 @@ struct State<T, D> {
     next: u64,
     /// Those under way, by number; none for one that is just being started.
     running: HashMap<u64, Option<AbortHandle>>,
+    /// Those that the task will start which the first of them has started.
+    begun: Vec<Begun>,
     ended: VecDeque<Ended<T, D>>,
     /// Threads that wait for ends.
     waiting: usize,
@@ -77,6 +80,19 @@ struct State<T, D> {
     is_closing: bool,
     /// Whether the bell is readable.
     is_rung: bool,
+}
+
+/// A call that is started by a thread of the runtime: that is where its memory is given back, and to
+/// do so on another thread than it was taken costs a lock.
+struct Begun {
+    number: u64,
+    start: Box<dyn FnOnce() -> AbortHandle + Send>,
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Begun").field(&self.number).finish()
+    }
 }
 
 /// What is readable while there is something to collect.
@@ -105,6 +121,23 @@ impl Bell {
 impl<T, D> Shared<T, D> {
     fn lock(&self) -> MutexGuard<'_, State<T, D>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts all calls that have been begun.
+    fn start(&self) {
+        let begun = std::mem::take(&mut self.lock().begun);
+        let started = begun.into_iter().map(|call| (call.number, (call.start)()));
+        let started: Vec<(u64, AbortHandle)> = started.collect();
+        let mut state = self.lock();
+        for (number, task) in started {
+            if state.is_closing {
+                task.abort();
+            }
+            // It may have ended already.
+            if let Some(running) = state.running.get_mut(&number) {
+                *running = Some(task);
+            }
+        }
     }
 
     /// Makes the bell readable, if there is one, or not. It has one byte at most.
@@ -193,6 +226,7 @@ impl<T: Send + 'static, D: Send + 'static> Queue<T, D> {
         let state = State {
             next: 0,
             running: HashMap::new(),
+            begun: Vec::new(),
             ended: VecDeque::new(),
             waiting: 0,
             is_closing: false,
@@ -208,25 +242,14 @@ impl<T: Send + 'static, D: Send + 'static> Queue<T, D> {
         Ok(Self { shared: Arc::new(shared), runtime: runtime::handle()?, process })
     }
 
-    /// Begins a call. A full queue takes none, which is an error of kind `Busy`.
-    pub fn begin(
+    /// Begins a call, which is made on a thread of the runtime. A full queue takes none, which is an
+    /// error of kind `Busy`.
+    pub fn begin<F: Future<Output = Result<D>> + Send + 'static>(
         &self,
         tag: T,
-        call: impl Future<Output = Result<D>> + Send + 'static,
+        call: impl FnOnce() -> F + Send + 'static,
     ) -> Result<()> {
         self.process.check()?;
-        let number = self.admit()?;
-        let place = Place { shared: self.shared.clone(), number, tag: Some(tag) };
-        let call = UnderWay { call: Caught::new(call), place };
-        let task = self.runtime.spawn(call.run());
-        // It may have ended already.
-        if let Some(running) = self.shared.lock().running.get_mut(&number) {
-            *running = Some(task.abort_handle());
-        }
-        Ok(())
-    }
-
-    fn admit(&self) -> Result<u64> {
         let mut state = self.shared.lock();
         if state.running.len() + state.ended.len() >= self.shared.capacity {
             let text = format!("the queue is full with {} calls", self.shared.capacity);
@@ -235,7 +258,19 @@ impl<T: Send + 'static, D: Send + 'static> Queue<T, D> {
         let number = state.next;
         state.next += 1;
         state.running.insert(number, None);
-        Ok(number)
+        let place = Place { shared: self.shared.clone(), number, tag: Some(tag) };
+        let start = Box::new(move || {
+            let call = Caught::new(async move { call().await });
+            tokio::spawn(UnderWay { call, place }.run()).abort_handle()
+        });
+        state.begun.push(Begun { number, start });
+        let is_first = state.begun.len() == 1;
+        drop(state);
+        if is_first {
+            let shared = self.shared.clone();
+            self.runtime.spawn(async move { shared.start() });
+        }
+        Ok(())
     }
 
     /// Takes up to `room` calls that have ended, in the order in which they did; waits for the
@@ -312,7 +347,9 @@ impl<T: Send + 'static, D: Send + 'static> Drop for Queue<T, D> {
         let mut state = self.shared.lock();
         state.is_closing = true;
         let tasks: Vec<_> = state.running.values().flatten().cloned().collect();
+        let begun = std::mem::take(&mut state.begun);
         drop(state);
+        drop(begun);
         tasks.iter().for_each(AbortHandle::abort);
         let mut state = self.shared.lock();
         while !state.running.is_empty() {
@@ -349,17 +386,17 @@ mod tests {
         let queue = Queue::new(3).unwrap();
         assert!(queue.collect(9, None).unwrap().is_empty(), "nothing is under way");
         let (first, third) = (oneshot::channel(), oneshot::channel());
-        queue.begin(1, async move { first.1.await.unwrap() }).unwrap();
-        queue.begin(2, ready(Err(Error::new(ErrorKind::NotFound, "no")))).unwrap();
-        queue.begin(3, async move { third.1.await.unwrap() }).unwrap();
+        queue.begin(1, || async move { first.1.await.unwrap() }).unwrap();
+        queue.begin(2, || ready(Err(Error::new(ErrorKind::NotFound, "no")))).unwrap();
+        queue.begin(3, || async move { third.1.await.unwrap() }).unwrap();
         let collected = queue.collect(9, LONG).unwrap();
         let [(2, Err(error))] = &collected[..] else { unreachable!("{collected:?}") };
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(queue.collect(9, Some(Duration::ZERO)).unwrap().is_empty());
         assert!(queue.collect(9, SHORT).unwrap().is_empty());
 
-        queue.begin(4, ready(Ok(()))).unwrap();
-        let full = queue.begin(5, ready(Ok(()))).unwrap_err();
+        queue.begin(4, || ready(Ok(()))).unwrap();
+        let full = queue.begin(5, || ready(Ok(()))).unwrap_err();
         assert_eq!(full.kind(), ErrorKind::Busy);
         first.0.send(Ok(())).unwrap();
         third.0.send(Ok(())).unwrap();
@@ -379,7 +416,7 @@ mod tests {
     fn a_panic_is_the_end_of_its_call() {
         let queue = Queue::<(), ()>::new(1).unwrap();
         #[allow(clippy::panic, reason = "that is what is caught")]
-        queue.begin((), async { panic!("here") }).unwrap();
+        queue.begin((), || async { panic!("here") }).unwrap();
         let collected = queue.collect(1, LONG).unwrap();
         assert_eq!(collected[0].1.as_ref().unwrap_err().kind(), ErrorKind::Internal);
     }
@@ -394,12 +431,12 @@ mod tests {
             let _ = &borrowed;
             Poll::Ready(Ok(()))
         };
-        queue.begin(1, poll_fn(lent)).unwrap();
+        queue.begin(1, || poll_fn(lent)).unwrap();
         assert_eq!(queue.collect(1, LONG).unwrap()[0].0, 1);
         assert!(*flags[0].lock().unwrap());
         let borrowed = Borrowed(flags[1].clone());
         queue
-            .begin(2, async move { pending::<Result<()>>().await.map(|()| drop(borrowed)) })
+            .begin(2, || async move { pending::<Result<()>>().await.map(|()| drop(borrowed)) })
             .unwrap();
         drop(queue);
         assert!(*flags[1].lock().unwrap());
@@ -417,8 +454,8 @@ mod tests {
         };
         assert!(!rings(Duration::ZERO));
         for round in 0..3 {
-            queue.begin(round, ready(Ok(()))).unwrap();
-            queue.begin(round, ready(Ok(()))).unwrap();
+            queue.begin(round, || ready(Ok(()))).unwrap();
+            queue.begin(round, || ready(Ok(()))).unwrap();
             assert!(rings(Duration::from_secs(20)));
             let mut left = 2;
             while left > 0 {
@@ -430,7 +467,7 @@ mod tests {
 
         // One that is made late says what has happened before.
         let queue = Queue::new(1).unwrap();
-        queue.begin(1, ready(Ok(()))).unwrap();
+        queue.begin(1, || ready(Ok(()))).unwrap();
         while queue.shared.lock().ended.is_empty() {
             std::thread::yield_now();
         }
