@@ -240,6 +240,12 @@ impl Cluster {
         lines
     }
 
+    /// The first binlog file of each storage.
+    pub fn binlog_files(&self) -> Vec<(IpAddr, PathBuf)> {
+        let storages = self.hosts.iter().filter(|host| host.role != Role::Tracker);
+        storages.map(|host| (host.ip, host.dir.join("data/sync/binlog.000"))).collect()
+    }
+
     /// The files of every storage of a group.
     pub fn trees(&self, group: u8) -> Vec<(IpAddr, Tree)> {
         let members = self.hosts.iter().filter(|host| host.role == Role::Storage(group));

@@ -75,7 +75,8 @@ async fn scenario(network: &Arc<Network>, shape: Shape, dir: &Path) -> (Vec<Stri
     let stop = Arc::new(AtomicBool::new(false));
     let mut workers = Vec::new();
     for at in 1..=CLIENTS {
-        let worker = Worker::new(format!("c{at}"), network.clone(), &trackers, model.clone());
+        let (name, network, model) = (format!("c{at}"), network.clone(), model.clone());
+        let worker = Worker::new(name, network, &trackers, cluster.binlog_files(), model);
         workers.push(spawn_on([10, 0, 100, at].into(), worker.run(stop.clone())));
     }
     faults.run(&mut cluster, Instant::now() + FAULT_TIME).await;

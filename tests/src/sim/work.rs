@@ -5,6 +5,8 @@ use fdfs_core::ErrorKind;
 use fdfs_core::client::{Client, ClientOptions, Metadata, Range, UploadOptions};
 use fdfs_core::file_id::{FileId, Source};
 use fdfs_core::net::sim::{Chance, Network};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +26,8 @@ pub struct Worker {
     client: Client,
     /// A client of each tracker alone: they may differ in whom they send changes to.
     by_tracker: Vec<Client>,
+    /// Where storages record changes.
+    binlogs: Vec<(IpAddr, PathBuf)>,
     network: Arc<Network>,
     chance: Chance,
     model: Arc<Mutex<Model>>,
@@ -42,6 +46,7 @@ impl Worker {
         name: String,
         network: Arc<Network>,
         trackers: &[String],
+        binlogs: Vec<(IpAddr, PathBuf)>,
         model: Arc<Mutex<Model>>,
     ) -> Self {
         let connect = |trackers: &[String]| {
@@ -54,7 +59,8 @@ impl Worker {
         };
         let (client, chance) = (connect(trackers), network.chance());
         let by_tracker = trackers.chunks(1).map(connect).collect();
-        Self { name, client, by_tracker, network, chance, model, own: Vec::new(), slaves: 0 }
+        let own = Vec::new();
+        Self { name, client, by_tracker, binlogs, network, chance, model, own, slaves: 0 }
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -205,6 +211,20 @@ impl Worker {
         true
     }
 
+    /// Whether a member that is not the source has recorded a change by a client. While its source
+    /// joins a tracker anew, that one sends changes elsewhere for a moment.
+    fn is_changed_elsewhere(&self, id: &FileId) -> bool {
+        let Some(Source::Ip(source)) = id.source() else { return true };
+        let metadata = format!("{}-m", id.path());
+        self.binlogs.iter().filter(|(ip, _)| *ip != IpAddr::V4(source)).any(|(_, binlog)| {
+            let text = std::fs::read_to_string(binlog).unwrap_or_default();
+            text.lines().any(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+                [_, "A" | "C" | "M" | "T" | "U", name, ..] => name == id.path() || name == metadata,
+                _ => false,
+            })
+        })
+    }
+
     /// Makes a change of a file at its source, or none.
     async fn at_source<T>(
         &self,
@@ -218,7 +238,7 @@ impl Worker {
         let done = change.await;
         self.with_file(at, |file| file.changed_at = Instant::now());
         self.model().acknowledge(at, began);
-        if !self.is_source_there(id).await {
+        if !self.is_source_there(id).await || self.is_changed_elsewhere(id) {
             self.network.note(format_args!("{} contested {id}", self.name));
             self.with_file(at, |file| file.contested = true);
         }
