@@ -177,6 +177,35 @@ fn a_peers_deletion_that_was_recorded_and_not_made_is_made_at_the_next_start() {
     assert_eq!(records(dir.path()), before, "that is known already");
 }
 
+/// Peers have deleted both.
+#[test]
+fn metadata_of_a_file_whose_deletion_was_begun_are_deleted_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (cluster, client) = runtime.block_on(start(dir.path()));
+    let items = Metadata::from([("a".into(), "1".into())]);
+    let id = runtime.block_on(async {
+        let id = client.upload(b"content", UploadOptions::ext("txt")).await.unwrap();
+        client.set_metadata(&id, &items, false).await.unwrap();
+        id
+    });
+    let path = dir.path().join("storage1/data").join(id.path().strip_prefix("M00/").unwrap());
+    let metadata = path.with_extension("txt-m");
+    let kept = std::fs::read(&metadata).unwrap();
+    runtime.block_on(client.delete(&id, false)).unwrap();
+    crash(cluster, dir.path(), 0);
+    std::fs::write(&metadata, kept).unwrap();
+    // Longer than the file system's clock takes for a step.
+    std::thread::sleep(Duration::from_millis(20));
+    let before = records(dir.path());
+    assert_eq!(before[2..], [format!("D {}", id.path()), format!("D {}-m", id.path())]);
+    let (cluster, _) = runtime.block_on(start(dir.path()));
+    wait("they are gone", PATIENCE, || !metadata.exists());
+    runtime.block_on(cluster.shutdown()).unwrap();
+    assert!(!path.exists());
+    assert_eq!(records(dir.path()), before, "peers know of it");
+}
+
 /// What is in them is any of their last states then: peers are to be asked for theirs.
 #[test]
 fn after_a_power_failure_files_that_change_are_recorded_whichever_state_they_have() {

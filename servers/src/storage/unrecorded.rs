@@ -4,9 +4,9 @@
 //! that nobody was told of and that no peer would ever get: members would differ for good. So files
 //! that changed around the time of the last record are compared with the last records, and those that
 //! are missing are added. Deletions are recorded before they are made: one that a peer told of and
-//! that was not made is made now. After a loss of power any deleted file may be back, which the peers
-//! do not have any more: it is deleted once more. And a file that was being changed may have any of
-//! its last states then.
+//! that was not made is made now, and one that was made for a file and not for its metadata is ended.
+//! After a loss of power any deleted file may be back, which the peers do not have any more: it is
+//! deleted once more. And a file that was being changed may have any of its last states then.
 
 use super::binlog::{Operation, Record};
 use super::engine::Engine;
@@ -41,7 +41,9 @@ pub(super) fn add(engine: &Engine, suspects: Suspects) -> io::Result<Vec<Name>> 
     search.find_unknown(&tail)?;
     for (name, known) in &tail.names {
         match (suspects.same_boot, known.deleted) {
-            (true, Some(Deleted { by_client: false, .. })) => search.delete_now(name)?,
+            (true, Some(deleted)) if !deleted.by_client || search.is_left_over(name) => {
+                search.delete_now(name)?;
+            }
             (true, _) if known.by_client && search.is_doubtful(name) => doubtful.push(*name),
             (true, _) => {}
             (false, Some(Deleted { by_client: true, time })) if time >= suspects.from => {
@@ -206,7 +208,13 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The same for a deletion that a peer told of, and has told the others of.
+    /// Whether these are metadata whose file is gone: their deletion was begun.
+    fn is_left_over(&self, name: &Name) -> bool {
+        let path = of_metadata(name).and_then(|file| self.engine.file(&file).ok());
+        path.is_some_and(|path| path.symlink_metadata().is_err())
+    }
+
+    /// The same for a deletion that peers know of.
     fn delete_now(&self, name: &Name) -> io::Result<()> {
         let Some(_guard) = self.lock(name) else { return Ok(()) };
         let Ok(logic) = LogicName::parse(name.as_bytes()) else { return Ok(()) };
