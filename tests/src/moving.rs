@@ -13,8 +13,9 @@ use fdfs_servers::storage::{RunningStorage, StartupError};
 use fdfs_servers::tracker::RunningTracker;
 use fdfs_servers::tracker::config::TrackerConfig;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -43,6 +44,21 @@ pub async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A port that is free at all addresses of members. It is none of those that the system gives to
+/// connections: a member's own might get it before another member listens there.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: u16| {
+        (1..=9).all(|host| TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), port)).is_ok())
+    };
+    let first = std::process::id() * 16;
+    let mut ports = std::iter::repeat_with(|| {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(10_000 + number % 20_000).unwrap()
+    });
+    ports.find(|port| is_free(*port)).unwrap()
+}
+
 impl Group {
     /// A tracker without storages. Must be called within a runtime.
     pub fn new() -> Self {
@@ -51,8 +67,7 @@ impl Group {
         std::fs::create_dir(&base).unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let tracker = RunningTracker::start(TrackerConfig::embedded(&base, any).unwrap()).unwrap();
-        let free = std::net::TcpListener::bind(any).unwrap().local_addr().unwrap();
-        Self { dir, tracker, port: free.port() }
+        Self { dir, tracker, port: free_port() }
     }
 
     /// Starts a storage at 127.0.0.`host` with what is in `folder`, once `change` has had a look
