@@ -165,7 +165,7 @@ impl Search<'_> {
             // Since the power was lost a peer may have given it back: others may lack it, and of
             // that nothing may be recorded any more.
             let may_be_back = is_own && is_normal && self.engine.is_unsure();
-            let is_deleted = |known: &Known| known.deleted.as_ref().is_some_and(|d| d.by_client);
+            let is_deleted = |known: &Known| known.deleted.is_some_and(|deleted| deleted.by_client);
             if tail.names.get(&name).is_some_and(|known| !may_be_back || is_deleted(known)) {
                 continue;
             }
@@ -208,12 +208,6 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Whether these are metadata whose file is gone: their deletion was begun.
-    fn is_left_over(&self, name: &Name) -> bool {
-        let path = of_metadata(name).and_then(|file| self.engine.file(&file).ok());
-        path.is_some_and(|path| path.symlink_metadata().is_err())
-    }
-
     /// The same for a deletion that peers know of.
     fn delete_now(&self, name: &Name) -> io::Result<()> {
         let Some(_guard) = self.lock(name) else { return Ok(()) };
@@ -224,6 +218,12 @@ impl Search<'_> {
             self.remove(name);
         }
         Ok(())
+    }
+
+    /// Whether these are metadata whose file is gone: their deletion was begun.
+    fn is_left_over(&self, name: &Name) -> bool {
+        let path = of_metadata(name).and_then(|file| self.engine.file(&file).ok());
+        path.is_some_and(|path| path.symlink_metadata().is_err())
     }
 
     fn lock(&self, name: &Name) -> Option<FileGuard> {
