@@ -62,6 +62,32 @@ async fn an_answer_that_nobody_asked_for_is_nobodys() {
 }
 
 #[tokio::test]
+async fn a_short_content_lies_with_its_connection_and_a_long_one_does_not() {
+    let contents: Vec<Vec<u8>> = [0, 1, 4096, 8182, 8183, 300_000].map(|len| vec![7; len]).into();
+    for content in contents {
+        let (sent, behind) = (packet(Status::OK, &content), content.len() == 1);
+        let storage = fake(move |_, _, number| match behind && number > 0 {
+            true => Act::Raw([&sent[..], b"more"].concat()),
+            false => Act::Raw(sent.clone()),
+        })
+        .await;
+        let client = client_of(storage.addr).await;
+        let held = client.download_held(&id(), Range::default()).await.unwrap();
+        assert_eq!(*held, content);
+        // It came with the header if it fits what is read at once: 8 KB.
+        let is_lent = (1..=8182).contains(&content.len());
+        assert_eq!(kept(&client, storage.addr), (0, usize::from(!is_lent)), "{}", content.len());
+        drop(held);
+        assert_eq!(kept(&client, storage.addr), (0, 1));
+        assert_eq!(client.download(&id(), Range::default()).await.unwrap(), content);
+        assert_eq!(storage.connections(), 1);
+        // What came behind the content is nobody's.
+        let expected = if behind { (1, 0) } else { (0, 1) };
+        assert_eq!(kept(&client, storage.addr), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_call_takes_its_connection_along() {
     let storage = fake(|_, _, number| if number == 0 { ok(info(3)) } else { Act::Hang }).await;
     let client = client_of(storage.addr).await;

@@ -9,16 +9,27 @@ use std::task::{Context, Poll};
 
 /// A call whose panics are errors.
 #[derive(Debug)]
-pub struct Caught<F>(Pin<Box<F>>);
+pub struct Caught<F: ?Sized>(Pin<Box<F>>);
+
+/// Such a call, whatever it does.
+pub type CaughtCall<T> = Caught<dyn Future<Output = Result<T>> + Send>;
 
 impl<F> Caught<F> {
     /// The call, which is polled by nobody else.
     pub fn new(call: F) -> Self {
         Self(Box::pin(call))
     }
+
+    /// The same, without its type.
+    pub fn erased<T>(self) -> CaughtCall<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        Caught(self.0)
+    }
 }
 
-impl<T, F: Future<Output = Result<T>>> Future for Caught<F> {
+impl<T, F: Future<Output = Result<T>> + ?Sized> Future for Caught<F> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -48,6 +48,32 @@ impl Incoming {
         Ok(read)
     }
 
+    /// All that is left, if it has been received and lies in one piece.
+    fn received(&self) -> Option<&[u8]> {
+        self.conn.as_ref()?.received_body()
+    }
+
+    /// Takes all that is left.
+    async fn hold(mut self, call: &Call<'_>) -> Result<Held> {
+        if let Some(received) = self.received() {
+            call.moved(received.len() as u64);
+            return Ok(Held { incoming: self, content: Vec::new() });
+        }
+        let announced = usize::try_from(self.left()).unwrap_or(usize::MAX);
+        let mut content = Vec::with_capacity(announced.min(RESERVED_LEN_MAX));
+        // Grows with what arrives, so that a lying length costs nothing.
+        while self.left() > 0 {
+            let start = content.len();
+            let more = usize::try_from(self.left()).unwrap_or(CHUNK_LEN).min(CHUNK_LEN);
+            content.resize(start + more, 0);
+            let piece = content.get_mut(start..).unwrap_or_default();
+            let read = self.read(piece).await?;
+            content.truncate(start + read);
+            call.moved(content.len() as u64);
+        }
+        Ok(Held { incoming: self, content })
+    }
+
     /// The same for those who poll.
     pub(super) fn poll_read(
         &mut self,
@@ -71,6 +97,43 @@ impl Incoming {
     }
 }
 
+/// Content that was downloaded. A short one lies where it was received until this is dropped, and its
+/// connection is lent until then.
+#[derive(Debug)]
+pub struct Held {
+    incoming: Incoming,
+    /// Empty when it lies there.
+    content: Vec<u8>,
+}
+
+impl From<Vec<u8>> for Held {
+    fn from(content: Vec<u8>) -> Self {
+        Self { incoming: Incoming::empty(0), content }
+    }
+}
+
+impl From<Held> for Vec<u8> {
+    fn from(mut held: Held) -> Self {
+        let received = held.incoming.received().map(<[u8]>::to_vec);
+        received.unwrap_or_else(|| std::mem::take(&mut held.content))
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.incoming.received().unwrap_or(&self.content)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(conn) = &mut self.incoming.conn {
+            conn.skip_received_body();
+        }
+    }
+}
+
 impl Client {
     /// Downloads a file, or a part of it, into memory.
     ///
@@ -84,23 +147,14 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub async fn download(&self, id: &FileId, range: Range) -> Result<Vec<u8>> {
+        self.download_held(id, range).await.map(Vec::from)
+    }
+
+    /// The same for those who copy the content to a place of their own and need none in between: a
+    /// short one stays where it was received.
+    pub async fn download_held(&self, id: &FileId, range: Range) -> Result<Held> {
         let call = self.begin("fdfs.download")?;
-        let content = async {
-            let mut incoming = call.download(id, range).await?;
-            let announced = usize::try_from(incoming.left()).unwrap_or(usize::MAX);
-            let mut content = Vec::with_capacity(announced.min(RESERVED_LEN_MAX));
-            // Grows with what arrives, so that a lying length costs nothing.
-            while incoming.left() > 0 {
-                let start = content.len();
-                let more = usize::try_from(incoming.left()).unwrap_or(CHUNK_LEN).min(CHUNK_LEN);
-                content.resize(start + more, 0);
-                let piece = content.get_mut(start..).unwrap_or_default();
-                let read = incoming.read(piece).await?;
-                content.truncate(start + read);
-                call.moved(content.len() as u64);
-            }
-            Ok(content)
-        };
+        let content = async { call.download(id, range).await?.hold(&call).await };
         content.await.map_err(|error: Error| error.with_file_id(id.as_str()))
     }
 

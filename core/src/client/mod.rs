@@ -35,7 +35,8 @@ mod writer;
 
 pub use address::{AddressMap, ServerAddress};
 pub use admin::Admin;
-pub use caught::{Caught, caught};
+pub use caught::{Caught, CaughtCall, caught};
+pub use download::Held;
 pub use feed::{Feed, Feeder, feed};
 pub use options::{CallOptions, ClientOptions, Metadata, Progress, Range, UploadOptions};
 pub use queue::{Ended, Queue};

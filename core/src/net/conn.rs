@@ -288,6 +288,21 @@ impl Conn {
         self.exchange.as_ref().map_or(0, Exchange::body_missing)
     }
 
+    /// The rest of the reply's body, if all of it has been received with what came before and can be
+    /// looked at where it lies.
+    pub fn received_body(&self) -> Option<&[u8]> {
+        self.stream.early().get(..usize::try_from(self.body_missing()).ok()?)
+    }
+
+    /// Ends the reply whose body was looked at.
+    pub fn skip_received_body(&mut self) {
+        if let Some(len) = self.received_body().map(<[u8]>::len) {
+            self.stream.skip_early(len);
+            self.exchange_mut().body_bytes(len);
+            self.used_at = Instant::now();
+        }
+    }
+
     /// Reads some bytes of the reply's body; 0 at its end.
     pub async fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let limits = self.limits.clone();

@@ -23,6 +23,16 @@ impl Early {
         self.start == self.end
     }
 
+    /// What there is.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Forgets so much of it.
+    pub(super) fn skip(&mut self, len: usize) {
+        self.start = self.end.min(self.start + len);
+    }
+
     /// Room to read into, and the result is how much was read; what was left is forgotten.
     pub(super) fn fill<T>(&mut self, read: impl FnOnce(&mut [u8]) -> (usize, T)) -> T {
         if self.bytes.is_empty() {

@@ -60,6 +60,16 @@ impl Stream {
         !self.1.is_empty()
     }
 
+    /// What was read that nobody has asked for yet.
+    pub(crate) fn early(&self) -> &[u8] {
+        self.1.bytes()
+    }
+
+    /// Forgets so much of it.
+    pub(crate) fn skip_early(&mut self, len: usize) {
+        self.1.skip(len);
+    }
+
     /// Whether nothing has come in that was not read, the end of the stream included.
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {

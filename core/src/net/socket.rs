@@ -238,6 +238,21 @@ impl Stream {
         }
     }
 
+    /// What was read that nobody has asked for yet, as far as it can be looked at.
+    pub(crate) fn early(&self) -> &[u8] {
+        match &self.0 {
+            State::Registered(_, early) => early.bytes(),
+            State::Here(_) | State::Closed => &[],
+        }
+    }
+
+    /// Forgets so much of it.
+    pub(crate) fn skip_early(&mut self, len: usize) {
+        if let State::Registered(_, early) = &mut self.0 {
+            early.skip(len);
+        }
+    }
+
     /// Whether nothing has come in that was not read, the end of the stream included.
     pub(crate) fn is_quiet(&self) -> bool {
         let peeked = match &self.0 {
