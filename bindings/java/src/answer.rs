@@ -1,9 +1,10 @@
 //! What operations answer with, and how Java sees it.
 
 use crate::java::{self, JniResult};
-use fdfs_core::Error;
+use crate::quick::Quick;
+use fdfs_core::Result;
 use fdfs_core::client::{
-    FileInfo, GroupInfo, Metadata, PoolStats, ServerAddress, StorageInfo, StorageStats,
+    FileInfo, GroupInfo, Held, Metadata, PoolStats, ServerAddress, StorageInfo, StorageStats,
     TrackerInfo, UploadTarget,
 };
 use fdfs_core::file_id::FileId;
@@ -11,6 +12,7 @@ use jni::Env;
 use jni::objects::{JByteArray, JObject};
 use jni::refs::Global;
 use jni::sys::jlong;
+use std::ffi::CString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A result on its way to Java: a number, and a text, bytes, or the fields of records one after
@@ -18,13 +20,39 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) enum Answer {
     Number(jlong),
     Text(String),
-    Bytes(Vec<u8>),
+    Bytes(Box<Held>),
     Array(Global<JByteArray<'static>>),
     Fields(Vec<Option<String>>),
 }
 
+/// Hands the outcome of an operation to Java if that is a simple value and this a thread of the core.
+/// Returns what is left to be given in the usual way.
+pub(crate) fn give_quickly(op: jlong, outcome: Result<Answer>) -> Option<Result<Answer>> {
+    let (Ok(answer), Some(java)) = (&outcome, Quick::here()) else { return Some(outcome) };
+    let value = match answer {
+        Answer::Number(number) => {
+            java.number(op, *number);
+            return None;
+        }
+        Answer::Array(array) => {
+            java.array(op, array);
+            return None;
+        }
+        Answer::Bytes(bytes) => java.bytes(bytes),
+        Answer::Text(text) if text.is_ascii() => {
+            CString::new(text.as_str()).ok().and_then(|text| java.ascii(&text))
+        }
+        Answer::Text(_) | Answer::Fields(_) => None,
+    };
+    let Some(value) = value else { return Some(outcome) };
+    // The next call may want its connection.
+    drop(outcome);
+    java.value(op, value);
+    None
+}
+
 /// Hands the outcome of an operation to Java. A value that cannot be made there fails it.
-pub(crate) fn give(env: &mut Env<'_>, op: jlong, outcome: Result<Answer, Error>) -> JniResult<()> {
+pub(crate) fn give(env: &mut Env<'_>, op: jlong, outcome: Result<Answer>) -> JniResult<()> {
     let given = outcome.map(|answer| give_value(env, op, answer));
     let error = match given {
         Ok(Ok(())) => return Ok(()),

@@ -226,7 +226,7 @@ impl ArraySink {
                     bytes = head.map_err(internal)?;
                 }
                 bytes.extend_from_slice(&self.beyond);
-                Ok(Answer::Bytes(bytes))
+                Ok(Answer::Bytes(Box::new(bytes.into())))
             }
         }
     }
@@ -264,11 +264,11 @@ pub(crate) async fn download(client: Client, id: FileId, range: Range) -> Result
             let length = range.length.unwrap_or(u64::MAX).min(ARRAY_LEN_MAX + 1);
             let whole = Range { offset: range.offset, length: Some(length) };
             let range = if expected.is_some() { range } else { whole };
-            let bytes = client.download(&id, range).await?;
-            if bytes.len() as u64 > ARRAY_LEN_MAX {
+            let held = client.download_held(&id, range).await?;
+            if held.len() as u64 > ARRAY_LEN_MAX {
                 return Err(too_long());
             }
-            Ok(Answer::Bytes(bytes))
+            Ok(Answer::Bytes(held.into()))
         }
     }
 }

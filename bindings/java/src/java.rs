@@ -6,7 +6,9 @@ use jni::ids::JStaticMethodID;
 use jni::objects::{JByteArray, JByteBuffer, JClass, JObject, JObjectArray, JString};
 use jni::refs::Global;
 use jni::signature::{Primitive, ReturnType};
-use jni::sys::{JNI_OK, JNI_VERSION_1_8, JavaVMAttachArgs, jint, jlong, jvalue};
+use jni::sys::{
+    JNI_OK, JNI_VERSION_1_8, JNIEnv, JavaVMAttachArgs, jclass, jint, jlong, jmethodID, jvalue,
+};
 use jni::vm::JavaVM;
 use jni::{JValue, jni_sig, jni_str};
 use std::sync::OnceLock;
@@ -16,7 +18,7 @@ pub(crate) type JniResult<T> = jni::errors::Result<T>;
 
 /// The class that is called back, and its methods; looked up once, because a thread of the core
 /// would search them in the wrong class loader.
-struct Methods {
+pub(crate) struct Methods {
     class: Global<JClass<'static>>,
     complete: JStaticMethodID,
     fail: JStaticMethodID,
@@ -51,8 +53,8 @@ pub(crate) fn find_methods(env: &mut Env<'_>) -> JniResult<()> {
     Ok(())
 }
 
-/// A thread of the core that Java knows. It must leave Java before it ends.
-struct Attached;
+/// A thread of the core that Java knows, and Java as it sees it. It must leave Java before it ends.
+struct Attached(*mut JNIEnv);
 
 impl Drop for Attached {
     fn drop(&mut self) {
@@ -87,7 +89,12 @@ fn attach() -> Option<Attached> {
     let done = unsafe {
         ((**vm.get_raw()).v1_4.AttachCurrentThreadAsDaemon)(vm.get_raw(), &raw mut env, args.cast())
     };
-    (done == JNI_OK).then_some(Attached)
+    (done == JNI_OK).then_some(Attached(env.cast()))
+}
+
+/// Java as this thread of the core sees it; none on other threads.
+pub(crate) fn core_env() -> Option<*mut JNIEnv> {
+    ATTACHED.with(|attached| attached.as_ref().map(|attached| attached.0))
 }
 
 /// Runs something with Java at hand, on whatever thread this is.
@@ -102,6 +109,16 @@ pub(crate) fn internal(error: jni::errors::Error) -> Error {
 }
 
 impl Methods {
+    /// Those that have been found.
+    pub(crate) fn get() -> Option<&'static Self> {
+        METHODS.get()
+    }
+
+    /// The class, and its method that takes a result.
+    pub(crate) fn complete(&self) -> (jclass, jmethodID) {
+        (self.class.as_raw(), self.complete.into_raw())
+    }
+
     fn call(
         env: &mut Env<'_>,
         method: fn(&Self) -> &JStaticMethodID,
@@ -197,12 +214,12 @@ fn whole_text(env: &Env<'_>, string: &JString<'_>) -> JniResult<String> {
     let bytes = unsafe {
         let functions = &**raw;
         let chars = (functions.v1_1.GetStringLength)(raw, string.as_raw());
-        let len = (functions.v1_1.GetStringUTFLength)(raw, string.as_raw());
-        // A NUL follows.
-        let mut bytes = vec![0u8; usize::try_from(len).unwrap_or(0) + 1];
+        // No character takes more than three bytes, and none of them is 0: the first one is the end.
+        let mut bytes = vec![0u8; usize::try_from(chars).unwrap_or(0) * 3 + 1];
         let to = bytes.as_mut_ptr().cast();
         (functions.v1_2.GetStringUTFRegion)(raw, string.as_raw(), 0, chars, to);
-        bytes.pop();
+        let end = bytes.iter().position(|byte| *byte == 0);
+        bytes.truncate(end.unwrap_or(0));
         bytes
     };
     match String::from_utf8(bytes) {

@@ -15,6 +15,8 @@ mod handles;
 mod java;
 mod log;
 mod ops;
+mod quick;
+mod running;
 mod streams;
 mod transfers;
 

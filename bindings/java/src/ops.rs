@@ -1,34 +1,16 @@
 //! Operations: started by Java, run by the core, answered when they end.
 
 use crate::answer::{self, Answer};
-use crate::handles::lock;
-use crate::java;
+use crate::{java, running};
 use fdfs_core::client::{Caught, caught, runtime};
 use fdfs_core::{Error, ErrorKind, Result};
 use jni::errors::ThrowRuntimeExAndDefault;
-use jni::objects::JClass;
 use jni::sys::jlong;
-use jni::{Env, EnvUnowned, jni_mangle};
-use std::collections::BTreeMap;
+use jni::{Env, EnvUnowned};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
-
-/// What came of an operation.
-type End = (jlong, Result<Answer>);
-
-/// References to objects of Java that an answer needs; Java makes room for more.
-const ANSWER_REFS: usize = 16;
-
-/// Ends that Java will be told of by the task that the first of them has started; no more than there
-/// were calls under way.
-static ENDED: Mutex<Vec<End>> = Mutex::new(Vec::new());
-
-/// Those under way, by number; none for one whose task is just being started.
-static RUNNING: Mutex<BTreeMap<jlong, Option<AbortHandle>>> = Mutex::new(BTreeMap::new());
 
 /// Starts an operation: `prepare` reads its arguments on the caller's thread, and the core runs
 /// what it returns. Every failure is an answer.
@@ -45,27 +27,12 @@ pub(crate) fn start<'l, F>(
         if op < 0 && Handle::try_current().is_err() {
             return wait(env, call);
         }
-        if let Poll::Ready(outcome) = first_step(&mut call)? {
+        if !running::is_next_wanted()
+            && let Poll::Ready(outcome) = first_step(&mut call)?
+        {
             return outcome.map(Some);
         }
-        // Listed before it can end, and not locked while it starts, which takes a while.
-        lock(&RUNNING).insert(op, None);
-        let spawned = runtime::spawn(async move {
-            let outcome = call.await;
-            let is_last = {
-                let mut running = lock(&RUNNING);
-                running.remove(&op);
-                running.is_empty()
-            };
-            // With nothing else under way there is nothing to wait for.
-            if is_last { give(vec![(op, outcome)]) } else { end_with_others((op, outcome)) }
-        });
-        let task = spawned.inspect_err(|_| drop(lock(&RUNNING).remove(&op)))?;
-        match lock(&RUNNING).get_mut(&op) {
-            Some(running) => *running = Some(task.abort_handle()),
-            // It has ended already, or it was cancelled.
-            None => task.abort(),
-        }
+        running::begin(op, call.erased())?;
         Ok(None)
     });
 }
@@ -114,7 +81,7 @@ pub(crate) fn start_blocking<'l, F>(
         let call = prepare(env)?;
         let thread = std::thread::Builder::new().name("fdfs-blocking".into());
         let spawned = thread.spawn(move || {
-            give(vec![(op, caught(call))]);
+            give(op, caught(call));
         });
         spawned.map(|_| None).map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot start a thread").with_source(error)
@@ -138,49 +105,12 @@ fn with_env<'l>(
     given.resolve::<ThrowRuntimeExAndDefault>();
 }
 
-/// Ends an operation on a thread of the core, together with all that end in the same turn of it: what
-/// Java begins next is then sent in a row, and a server that has slept is woken once for all of it.
-fn end_with_others(end: End) {
-    let is_first = {
-        let mut ended = lock(&ENDED);
-        ended.push(end);
-        ended.len() == 1
-    };
-    if is_first {
-        // A task of its own: this one may still be aborted.
-        tokio::spawn(async {
-            tokio::task::yield_now().await;
-            let ended = std::mem::take(&mut *lock(&ENDED));
-            give(ended);
-        });
-    }
-}
-
-/// Answers from a thread of the core. Whatever happens to one answer, the others are given.
-fn give(ended: Vec<End>) {
-    let entered = java::enter(|env| {
-        for (op, outcome) in ended {
-            let given = caught(|| {
-                env.with_local_frame(ANSWER_REFS, |env| answer::give(env, op, outcome))
-                    .map_err(java::internal)
-            });
-            if let Err(error) = given {
-                env.exception_clear();
-                tracing::error!(%error, "an answer could not be given to Java");
-            }
-        }
-        Ok(())
-    });
-    if let Err(error) = entered {
-        tracing::error!(%error, "answers could not be given to Java");
-    }
-}
-
-/// Ends an operation and closes its connection. One that has ended is left alone.
-#[jni_mangle("io.github.fdfs.Native")]
-pub fn cancel<'l>(_env: EnvUnowned<'l>, _class: JClass<'l>, op: jlong) {
-    let task = lock(&RUNNING).remove(&op).flatten();
-    if let Some(task) = task {
-        task.abort();
+/// Answers from a thread that Java has not called.
+pub(crate) fn give(op: jlong, outcome: Result<Answer>) {
+    let Some(outcome) = answer::give_quickly(op, outcome) else { return };
+    let given =
+        caught(|| java::enter(|env| answer::give(env, op, outcome)).map_err(java::internal));
+    if let Err(error) = given {
+        tracing::error!(%error, "an answer could not be given to Java");
     }
 }

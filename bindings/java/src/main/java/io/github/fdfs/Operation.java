@@ -1,7 +1,6 @@
 package io.github.fdfs;
 
 import java.util.concurrent.CancellationException;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
@@ -12,7 +11,7 @@ import java.util.logging.Level;
  * A call of the native library as a future. Whoever completes it from outside, by cancelling it or
  * by letting it time out, ends the call.
  */
-final class Operation<T> extends CompletableFuture<T> {
+final class Operation<T> extends CallFuture<T> {
     /** Makes a result of what the native library answers. */
     interface Answer<T> {
         T of(long count, Object value);
@@ -34,6 +33,9 @@ final class Operation<T> extends CompletableFuture<T> {
 
     /** Null when nobody listens any more. */
     private volatile LongConsumer progress;
+
+    /** False when it has been forgotten for sure, and need not be looked for. */
+    private boolean isKnown = true;
 
     /** What failed on this side, if that is why the call fails. */
     private volatile Throwable localCause;
@@ -103,6 +105,7 @@ final class Operation<T> extends CompletableFuture<T> {
     }
 
     void answered(long count, Object value) {
+        isKnown = false;
         settle(
                 () -> {
                     try {
@@ -168,7 +171,7 @@ final class Operation<T> extends CompletableFuture<T> {
 
     /** Ends the native call; nothing to do when it is what has just been answered. */
     private void end() {
-        if (Native.forget(this)) {
+        if (isKnown && Native.forget(this)) {
             Native.cancel(number);
         }
     }
@@ -179,11 +182,11 @@ final class Operation<T> extends CompletableFuture<T> {
      * @throws FdfsException what the call failed with, seen from this thread
      */
     T await() {
-        if (!isDone() && Native.onCoreThread()) {
+        try {
+            checkThread();
+        } catch (FdfsInvalidArgumentException e) {
             cancel(true);
-            throw new FdfsInvalidArgumentException(
-                    "a callback on a thread of the core must not wait: use the asynchronous client,"
-                            + " or give the client an executor");
+            throw e;
         }
         try {
             return get();

@@ -46,6 +46,14 @@ class ClientTest {
         client = FdfsClient.builder().trackers(cluster.getTrackerAddress()).build();
     }
 
+    /** A client whose futures complete on the threads of the core. */
+    private static FdfsClient completingOnCore() {
+        return FdfsClient.builder()
+                .trackers(cluster.getTrackerAddress())
+                .executor(Runnable::run)
+                .build();
+    }
+
     @AfterAll
     static void stop() {
         client.close();
@@ -208,11 +216,7 @@ class ClientTest {
         CompletableFuture<byte[]> chained =
                 client.async().exists(id).thenApply(there -> client.download(id));
         assertArrayEquals(CONTENT, chained.get(10, TimeUnit.SECONDS));
-        try (FdfsClient direct =
-                FdfsClient.builder()
-                        .trackers(cluster.getTrackerAddress())
-                        .executor(Runnable::run)
-                        .build()) {
+        try (FdfsClient direct = completingOnCore()) {
             CompletableFuture<String> thread = new CompletableFuture<>();
             Thread own = Thread.currentThread();
             CallOptions options =
@@ -228,6 +232,16 @@ class ClientTest {
                                     thread.complete("refused");
                                 }
                             });
+            CompletableFuture<byte[]> never =
+                    direct.async()
+                            .exists(id)
+                            .thenApply(
+                                    there ->
+                                            direct.async()
+                                                    .download(id)
+                                                    .thenApply(content -> content)
+                                                    .join());
+            assertInstanceOf(FdfsInvalidArgumentException.class, cause(never));
             // The thread that makes the call may be told of it, too, and may wait.
             for (int call = 0; call < 1000 && !thread.isDone(); call++) {
                 direct.async().download(id, options).get(10, TimeUnit.SECONDS);
@@ -241,11 +255,7 @@ class ClientTest {
     void callsThatEndTogetherEndEachInItsOwnWay() throws Exception {
         FileId missing = client.upload(CONTENT, UploadOptions.NONE);
         client.delete(missing);
-        try (FdfsClient direct =
-                FdfsClient.builder()
-                        .trackers(cluster.getTrackerAddress())
-                        .executor(Runnable::run)
-                        .build()) {
+        try (FdfsClient direct = completingOnCore()) {
             FdfsAsyncClient async = direct.async();
             List<byte[]> contents = new ArrayList<>();
             List<CompletableFuture<byte[]>> chains = new ArrayList<>();
@@ -274,6 +284,78 @@ class ClientTest {
                 assertTrue(cancelled.get(number).isDone());
             }
         }
+    }
+
+    @Test
+    void whatBeginsWhereAnotherCallEndsIsCancelledAlone() throws Exception {
+        FileId id = client.upload(CONTENT, UploadOptions.NONE);
+        byte[] small = Arrays.copyOf(CONTENT, 4096);
+        FileId other = client.upload(small, UploadOptions.NONE);
+        try (FdfsClient direct = completingOnCore()) {
+            FdfsAsyncClient async = direct.async();
+            // This thread may be told of the end itself, when that came soon enough.
+            boolean[] onCore = new boolean[1];
+            int followed = 0;
+            for (int round = 0; round < 1000 && followed < 100; round++) {
+                List<CompletableFuture<byte[]>> both = new ArrayList<>();
+                List<CompletableFuture<byte[]>> cancelled = new ArrayList<>();
+                CompletableFuture<byte[]> first = async.download(other);
+                CompletableFuture<Void> begun =
+                        first.thenAccept(
+                                content -> {
+                                    // The first of them goes on where the call has ended.
+                                    for (int number = 0; number < 4; number++) {
+                                        CompletableFuture<byte[]> call = async.download(id);
+                                        (number % 2 == 0 ? cancelled : both).add(call);
+                                    }
+                                    cancelled.get(0).cancel(true);
+                                    onCore[0] = Native.onCoreThread();
+                                });
+                begun.get(30, TimeUnit.SECONDS);
+                // Too late for the call, and no reason to end the one that follows it.
+                first.cancel(true);
+                cancelled.get(1).cancel(true);
+                for (CompletableFuture<byte[]> call : both) {
+                    assertArrayEquals(CONTENT, call.get(30, TimeUnit.SECONDS));
+                }
+                if (onCore[0]) {
+                    followed++;
+                    assertTrue(cancelled.get(0).isCancelled());
+                }
+            }
+            assertTrue(followed > 0);
+        }
+        client.delete(id);
+        client.delete(other);
+    }
+
+    @Test
+    void callsThatFollowEachOtherForLongAreOneAfterTheOther() throws Exception {
+        FileId id = client.upload(Arrays.copyOf(CONTENT, 10), UploadOptions.NONE);
+        try (FdfsClient direct = completingOnCore()) {
+            CompletableFuture<Integer> end = new CompletableFuture<>();
+            new Object() {
+                int calls;
+
+                void next() {
+                    direct.async()
+                            .download(id)
+                            .whenComplete(
+                                    (content, error) -> {
+                                        if (error != null) {
+                                            end.completeExceptionally(error);
+                                        } else if (++calls == 20_000) {
+                                            end.complete(new Throwable().getStackTrace().length);
+                                        } else {
+                                            next();
+                                        }
+                                    });
+                }
+            }.next();
+            int depth = end.get(120, TimeUnit.SECONDS);
+            assertTrue(depth < 100, depth + " frames");
+        }
+        client.delete(id);
     }
 
     private static Throwable cause(CompletableFuture<?> failed) {
