@@ -107,9 +107,10 @@ fn with_env<'l>(
 
 /// Answers from a thread that Java has not called.
 pub(crate) fn give(op: jlong, outcome: Result<Answer>) {
-    let Some(outcome) = answer::give_quickly(op, outcome) else { return };
-    let given =
-        caught(|| java::enter(|env| answer::give(env, op, outcome)).map_err(java::internal));
+    let given = caught(|| match answer::give_quickly(op, outcome) {
+        Some(outcome) => java::enter(|env| answer::give(env, op, outcome)).map_err(java::internal),
+        None => Ok(()),
+    });
     if let Err(error) = given {
         tracing::error!(%error, "an answer could not be given to Java");
     }

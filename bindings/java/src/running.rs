@@ -26,13 +26,6 @@ type Tasks = BTreeMap<jlong, Option<AbortHandle>>;
 #[repr(align(128))]
 struct List(Mutex<Tasks>);
 
-impl List {
-    fn of_another_thread() -> &'static Self {
-        let thread = THREADS.fetch_add(1, Ordering::Relaxed);
-        RUNNING.get(thread % LISTS).unwrap_or(&RUNNING[0])
-    }
-}
-
 /// Threads with a list of their own; more share them.
 const LISTS: usize = 16;
 
@@ -40,6 +33,13 @@ static RUNNING: [List; LISTS] = [const { List(Mutex::new(Tasks::new())) }; LISTS
 
 /// Threads that have begun a call.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+impl List {
+    fn of_another_thread() -> &'static Self {
+        let thread = THREADS.fetch_add(1, Ordering::Relaxed);
+        RUNNING.get(thread % LISTS).unwrap_or(&RUNNING[0])
+    }
+}
 
 thread_local! {
     /// Where calls are listed that begin on this thread.
@@ -74,8 +74,8 @@ impl Listed {
         Self { op, list }
     }
 
-    /// Ends the listing: nothing cancels the call any more. None when something did, or when whoever
-    /// has started the task does not know it yet and is about to abort it.
+    /// Ends the listing: nothing cancels the call any more. Returns its task; none when that has been
+    /// aborted, or will be as soon as whoever has started it finds that the call has ended.
     fn end(&self) -> Option<AbortHandle> {
         lock(&self.list.0).remove(&self.op).flatten()
     }
