@@ -97,8 +97,8 @@ impl Incoming {
     }
 }
 
-/// Content that was downloaded. A short one lies where it was received until this is dropped, and its
-/// connection is lent until then.
+/// Content that was downloaded. One of less than 8 KiB, which mostly comes at once with its header, lies
+/// where it was received until this is dropped, and its connection is lent until then.
 #[derive(Debug)]
 pub struct Held {
     incoming: Incoming,
