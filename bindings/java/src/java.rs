@@ -18,7 +18,7 @@ pub(crate) type JniResult<T> = jni::errors::Result<T>;
 
 /// The class that is called back, and its methods; looked up once, because a thread of the core
 /// would search them in the wrong class loader.
-pub(crate) struct Methods {
+struct Methods {
     class: Global<JClass<'static>>,
     complete: JStaticMethodID,
     fail: JStaticMethodID,
@@ -103,22 +103,17 @@ pub(crate) fn enter<T>(run: impl FnOnce(&mut Env<'_>) -> JniResult<T>) -> JniRes
     JavaVM::singleton()?.attach_current_thread(run)
 }
 
+/// The class that is called back, and its method that takes a result.
+pub(crate) fn completing() -> Option<(jclass, jmethodID)> {
+    METHODS.get().map(|methods| (methods.class.as_raw(), methods.complete.into_raw()))
+}
+
 /// What stands for errors of the `jni` crate: memory has run out, or this library is broken.
 pub(crate) fn internal(error: jni::errors::Error) -> Error {
     Error::new(ErrorKind::Internal, "calling Java").with_source(error)
 }
 
 impl Methods {
-    /// Those that have been found.
-    pub(crate) fn get() -> Option<&'static Self> {
-        METHODS.get()
-    }
-
-    /// The class, and its method that takes a result.
-    pub(crate) fn complete(&self) -> (jclass, jmethodID) {
-        (self.class.as_raw(), self.complete.into_raw())
-    }
-
     fn call(
         env: &mut Env<'_>,
         method: fn(&Self) -> &JStaticMethodID,

@@ -1,17 +1,18 @@
 //! Answers with the fewest calls of Java's functions. The `jni` crate asks before and after each of
 //! them whether something was thrown, which costs more than most of what is called here.
 
-use crate::java::{Methods, core_env};
+use crate::java::{completing, core_env};
 use jni::objects::JByteArray;
 use jni::refs::Global;
-use jni::sys::{JNIEnv, jint, jlong, jobject, jvalue};
+use jni::sys::{JNIEnv, jclass, jint, jlong, jmethodID, jobject, jvalue};
 use std::ffi::CStr;
 use std::ptr::null_mut;
 
 /// Java as a thread of the core sees it that calls it and is not called by it. Nothing has been thrown.
 pub(crate) struct Quick {
     env: *mut JNIEnv,
-    methods: &'static Methods,
+    class: jclass,
+    complete: jmethodID,
 }
 
 /// A reference that has to be given back.
@@ -20,7 +21,8 @@ pub(crate) struct Local(jobject);
 impl Quick {
     /// None on other threads.
     pub(crate) fn here() -> Option<Self> {
-        Some(Self { env: core_env()?, methods: Methods::get()? })
+        let (class, complete) = completing()?;
+        Some(Self { env: core_env()?, class, complete })
     }
 
     /// Answers with a number alone.
@@ -67,11 +69,11 @@ impl Quick {
 
     fn complete(&self, op: jlong, number: jlong, value: jobject) {
         let args = [jvalue { j: op }, jvalue { j: number }, jvalue { l: value }];
-        let (class, method) = self.methods.complete();
         // SAFETY: the method belongs to the class and takes these arguments, and the reference is
         // null or valid; what it throws is forgotten before anything else is called.
         unsafe {
-            ((**self.env).v1_1.CallStaticVoidMethodA)(self.env, class, method, args.as_ptr());
+            let call = (**self.env).v1_1.CallStaticVoidMethodA;
+            call(self.env, self.class, self.complete, args.as_ptr());
         }
         self.forget_thrown();
     }

@@ -45,10 +45,9 @@ impl Early {
 
     /// Moves what fits into the buffer.
     pub(super) fn take(&mut self, buffer: &mut ReadBuf<'_>) {
-        let len = buffer.remaining().min(self.end - self.start);
-        let end = self.start + len;
-        buffer.put_slice(self.bytes.get(self.start..end).unwrap_or_default());
-        self.start = end;
+        let len = buffer.remaining().min(self.bytes().len());
+        buffer.put_slice(self.bytes().get(..len).unwrap_or_default());
+        self.skip(len);
     }
 
     /// Reads from here what there is, and else by `read`: who has little room gets what fits, and

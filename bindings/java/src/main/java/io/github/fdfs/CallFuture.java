@@ -40,7 +40,7 @@ class CallFuture<T> extends CompletableFuture<T> {
      * @throws FdfsInvalidArgumentException when this is a thread of the core and there is something
      *     to wait for
      */
-    final void checkThread() {
+    private void checkThread() {
         if (!isDone() && Native.onCoreThread()) {
             throw new FdfsInvalidArgumentException(
                     "a callback on a thread of the core must not wait: use the asynchronous client,"

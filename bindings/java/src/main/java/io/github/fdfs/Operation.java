@@ -183,13 +183,11 @@ final class Operation<T> extends CallFuture<T> {
      */
     T await() {
         try {
-            checkThread();
+            return get();
         } catch (FdfsInvalidArgumentException e) {
+            // It must not wait here, and nobody else will.
             cancel(true);
             throw e;
-        }
-        try {
-            return get();
         } catch (InterruptedException e) {
             cancel(true);
             Thread.currentThread().interrupt();
