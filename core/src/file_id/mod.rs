@@ -113,8 +113,9 @@ impl FileId {
     }
 
     fn own_stamp(&self) -> Option<Stamp> {
-        match self.kind() {
-            Kind::Normal | Kind::Trunk => self.stamp(),
+        let name = self.logic_name()?;
+        match name.kind() {
+            Kind::Normal | Kind::Trunk => name.stamp(),
             Kind::Appender | Kind::Slave => None,
         }
     }

@@ -11,7 +11,8 @@ final class Load {
         void run(Load load) throws Exception;
     }
 
-    private static final double WARM_UP_SECONDS = 2;
+    /** After 2 s, the virtual machine still compiles on the two processors of who is measured. */
+    private static final double WARM_UP_SECONDS = 6;
 
     private final long end;
     /** Threads do not wait for each other to count, as they do not in Rust's bench. */

@@ -1,8 +1,6 @@
 package io.github.fdfs;
 
 import java.nio.ByteBuffer;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -18,7 +16,7 @@ final class Native {
     private static final String CORE_THREAD = "fdfs-core";
 
     private static final AtomicLong NUMBERS = new AtomicLong();
-    private static final Map<Long, Operation<?>> OPERATIONS = new ConcurrentHashMap<>();
+    private static final Underway OPERATIONS = new Underway();
 
     static {
         NativeLibrary.load();
@@ -34,7 +32,7 @@ final class Native {
 
     /** Makes an operation known, before it is started. */
     static void remember(Operation<?> operation) {
-        OPERATIONS.put(operation.number, operation);
+        OPERATIONS.put(operation);
     }
 
     /** Whether the operation was under way; its answer is unwanted from now on. */
