@@ -6,10 +6,10 @@ import { Writable } from 'node:stream';
 const [, , which, folder, tracker, secs] = process.argv;
 const load = createRequire(path.join(folder, 'x.cjs'));
 
-// Uploaded files are deleted afterwards; beyond this, older ones make room within the measurement.
-const KEPT_BYTES_MAX = 2 ** 31;
-const KEPT_MAX = 2 ** 16;
-const WARM_UP_MS = 300;
+// Uploaded files are deleted afterwards; beyond this, the oldest make room within the measurement.
+const KEPT_BYTES_MAX = 2 ** 32;
+// Until the engine has compiled what is measured.
+const WARM_UP_MS = 2000;
 
 function ours() {
   const { Client } = load('@fdfs/client');
@@ -65,10 +65,10 @@ async function rate(call, concurrency, ms) {
 async function measure(client, size, concurrency) {
   const content = Buffer.alloc(size, 7);
   const kept = [];
-  const keptMax = Math.min(KEPT_MAX, KEPT_BYTES_MAX / size);
+  let deleted = 0;
   const upload = async () => {
     kept.push(await client.upload(content));
-    if (kept.length > keptMax) await client.delete(kept.shift());
+    if ((kept.length - deleted) * size > KEPT_BYTES_MAX) await client.delete(kept[deleted++]);
   };
   await rate(upload, concurrency, WARM_UP_MS);
   const uploads = await rate(upload, concurrency, Number(secs) * 1000);
@@ -80,7 +80,7 @@ async function measure(client, size, concurrency) {
   await rate(download, concurrency, WARM_UP_MS);
   const downloads = await rate(download, concurrency, Number(secs) * 1000);
   const clean = async () => {
-    for (let file = kept.pop(); file !== undefined; file = kept.pop()) await client.delete(file);
+    while (deleted < kept.length) await client.delete(kept[deleted++]);
   };
   await Promise.all(Array.from({ length: 16 }, clean));
   await client.delete(id);
