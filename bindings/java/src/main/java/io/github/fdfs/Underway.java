@@ -15,7 +15,7 @@ final class Underway {
     /** A power of two: the last bits of a number say its place. */
     static final int PLACES = 4096;
 
-    /** Odd. Numbers that follow each other are in use at once, and far from each other in memory. */
+    /** Odd. Numbers that follow each other are in use at once, and lie far apart in memory. */
     private static final int STRIDE = 61;
 
     private final AtomicReferenceArray<Operation<?>> places = new AtomicReferenceArray<>(PLACES);
