@@ -177,7 +177,17 @@ impl<'n> LogicName<'n> {
     /// (spec 02 Q-F2): with a checksum that is not theirs. It also lets the appender mark win over
     /// the length (Q-F4); [`Self::has_appender_mark`] answers that question.
     pub fn kind(&self) -> Kind {
-        let Some(stamp) = self.stamp() else { return Kind::Normal };
+        self.stamp().map_or(Kind::Normal, |stamp| self.kind_with(&stamp))
+    }
+
+    /// The stamp where it describes this file itself: an appender's does not tell its content, and a
+    /// slave's is its master's.
+    pub fn own_stamp(&self) -> Option<Stamp> {
+        let is_own = |stamp: &Stamp| matches!(self.kind_with(stamp), Kind::Normal | Kind::Trunk);
+        self.stamp().filter(is_own)
+    }
+
+    fn kind_with(&self, stamp: &Stamp) -> Kind {
         match self.logic_len() {
             NORMAL_LEN | TRUNK_LEN if !is_generated_tail(self.tail()) => Kind::Slave,
             TRUNK_LEN if stamp.size.is_trunk() => Kind::Trunk,

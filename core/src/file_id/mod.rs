@@ -113,11 +113,7 @@ impl FileId {
     }
 
     fn own_stamp(&self) -> Option<Stamp> {
-        let name = self.logic_name()?;
-        match name.kind() {
-            Kind::Normal | Kind::Trunk => name.stamp(),
-            Kind::Appender | Kind::Slave => None,
-        }
+        self.logic_name().and_then(|name| name.own_stamp())
     }
 
     /// The id of this file's slave with that prefix and extension, whether it exists or not.

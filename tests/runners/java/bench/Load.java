@@ -11,7 +11,7 @@ final class Load {
         void run(Load load) throws Exception;
     }
 
-    /** After 2 s, the virtual machine still compiles on the two processors of who is measured. */
+    /** After 2 s the virtual machine still compiles, on the processors that are measured. */
     private static final double WARM_UP_SECONDS = 6;
 
     private final long end;

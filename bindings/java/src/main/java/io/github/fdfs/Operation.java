@@ -40,8 +40,7 @@ final class Operation<T> extends CallFuture<T> {
     /** What failed on this side, if that is why the call fails. */
     private volatile Throwable localCause;
 
-    Operation(
-            long number, Answer<T> answer, Executor executor, LongConsumer progress) {
+    Operation(long number, Answer<T> answer, Executor executor, LongConsumer progress) {
         this.number = number;
         this.answer = answer;
         this.executor = executor;
