@@ -15,6 +15,7 @@ use fdfs_core::client::{Metadata, Range, UploadOptions};
 use fdfs_core::protocol::address::AddrWidth;
 use fdfs_core::protocol::{Command, Status};
 use std::io::SeekFrom;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -30,6 +31,28 @@ async fn a_dead_tracker_is_passed_over_and_rested() {
     let error = none.stat(&id()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoServer);
     assert!(error.to_string().contains("no tracker answers"), "{error}");
+}
+
+#[tokio::test]
+async fn a_tracker_without_space_or_storages_is_believed_once_all_say_so() {
+    let storage = fake(|_, _, _| ok(stored())).await;
+    let knows = tracker_for(storage.addr, AddrWidth::V4).await;
+    let full = fake(|_, _, _| no(Status::ENOSPC)).await;
+    let unaware = fake(|_, _, _| no(Status::ENOENT)).await;
+    let upload = async |trackers: &[SocketAddr]| {
+        options(trackers).connect().upload(b"x", UploadOptions::default()).await
+    };
+    // Each client begins with a tracker drawn by lot.
+    for _ in 0..20 {
+        upload(&[full.addr, unaware.addr, knows.addr]).await.unwrap();
+    }
+    assert!(full.requests() > 0 && unaware.requests() > 0);
+    for _ in 0..20 {
+        let error = upload(&[full.addr, unaware.addr]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+        let error = upload(&[unaware.addr]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoServer, "{error}");
+    }
 }
 
 #[tokio::test]

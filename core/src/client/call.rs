@@ -72,8 +72,9 @@ impl Call<'_> {
     }
 
     /// Asks the trackers one after the other until one answers, in as many rounds as retries are
-    /// allowed. One that knows nothing of it may have been started a moment ago: the others are
-    /// asked, too, before that is believed.
+    /// allowed. One that knows nothing of it, or no space for it, may have been started a moment
+    /// ago: storages tell first that they serve, and thereafter how much space they have. The
+    /// others are asked, too, before that is believed.
     pub(super) async fn on_tracker<R: Wire>(
         &self,
         command: Command,
@@ -88,7 +89,11 @@ impl Call<'_> {
             let mut unknown = None;
             for index in order {
                 match self.ask_tracker(index, command, request).await {
-                    Err(error) if error.status() == Some(Status::ENOENT) => unknown = Some(error),
+                    Err(error) if error.status() == Some(Status::ENOENT) => {
+                        unknown.get_or_insert(error);
+                    }
+                    // Says more than that nothing is known.
+                    Err(error) if error.status() == Some(Status::ENOSPC) => unknown = Some(error),
                     Err(error) if may_ask_another(&error) && !self.limits.is_over() => {
                         tracing::debug!(parent: &self.span, %error, "asking the next tracker");
                         last = Some(error);
