@@ -37,7 +37,7 @@ impl ClusterState {
         let at = self.choose_group(named, body)?;
         let (width, rule) = (self.params().response_ip_addr_size, self.rule());
         let group = self.groups.get_mut(at).ok_or(Status::ENOENT)?;
-        let server = choose_server(group, rule).ok_or(Status::ENOENT)?;
+        let server = choose_server(group, rule).ok_or(Status::ENOSPC)?;
         let store_path = choose_path(&self.config.params, group, server)?;
         let storage = group.at(server).ok_or(Status::ENOENT)?;
         let (name, server) = (group.name, addr(storage, session));
@@ -55,7 +55,7 @@ impl ClusterState {
         let at = self.choose_group(command == Command::QUERY_STORE_GROUP_ALL, body)?;
         let width = self.params().response_ip_addr_size;
         let group = self.groups.get_mut(at).ok_or(Status::ENOENT)?;
-        let first = *group.writable.first().ok_or(Status::ENOENT)?;
+        let first = first_known(group).ok_or(Status::ENOSPC)?;
         let store_path = choose_path(&self.config.params, group, first)?;
         let servers = group.writable.iter().filter_map(|at| group.at(*at));
         let servers = servers.map(|storage| addr(storage, session)).collect();
@@ -175,18 +175,31 @@ fn addr(storage: &Storage, session: &Session) -> ServerAddr {
     ServerAddr { ip: storage.ip_for(&session.peer_text), port: storage.port }
 }
 
-/// The storage of the group that takes the next upload.
+/// The storage of the group that takes the next upload. Storages tell first that they serve and
+/// then how much space they have: one in between is passed over (deviation T24).
 fn choose_server(group: &mut Group, rule: StoreServer) -> Option<usize> {
     match (rule, group.writable.as_slice()) {
-        (_, []) => None,
-        (StoreServer::RoundRobin, [only]) => Some(*only),
+        (_, [only]) => Some(*only),
         (StoreServer::RoundRobin, writable) => {
-            let at = group.current_write_server % writable.len();
-            group.current_write_server = (at + 1) % writable.len();
-            writable.get(at).copied()
+            let (count, start) = (writable.len(), group.current_write_server);
+            let mut order = (0..count).map(|step| (start + step) % count);
+            let known = |at: &usize| writable.get(*at).is_some_and(|at| is_space_known(group, *at));
+            let found = order.find(known)?;
+            let server = writable.get(found).copied();
+            group.current_write_server = (found + 1) % count;
+            server
         }
-        _ => group.store_server,
+        _ => group.store_server.filter(|at| is_space_known(group, *at)).or(first_known(group)),
     }
+}
+
+fn is_space_known(group: &Group, server: usize) -> bool {
+    group.at(server).is_some_and(|storage| !storage.paths.is_empty())
+}
+
+/// The first writable storage whose space is known.
+fn first_known(group: &Group) -> Option<usize> {
+    group.writable.iter().copied().find(|at| is_space_known(group, *at))
 }
 
 /// The store path of the next upload, as one byte.

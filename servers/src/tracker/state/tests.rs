@@ -231,6 +231,33 @@ fn full_groups_and_paths_are_passed_over() {
 }
 
 #[test]
+fn uploads_pass_over_a_storage_that_has_not_told_its_space() {
+    for rule in [StoreServer::RoundRobin, StoreServer::First, StoreServer::Priority] {
+        let mut cluster = Cluster::new(|c| c.store_server = rule);
+        let started = [("10.77.0.2", 10), ("10.77.0.3", 10)].map(|(ip, priority)| {
+            let session = cluster.connect(ip);
+            cluster.join(session, "group1", |join| join.upload_priority = priority).unwrap();
+            let notify = SyncSource { id: StorageId::EMPTY, until: 0 };
+            cluster.call(session, Command::SYNC_NOTIFY, notify).unwrap();
+            cluster.beat(session);
+            session
+        });
+        assert_eq!(cluster.status_of("group1", "10.77.0.2"), StorageStatus::ACTIVE);
+        assert_eq!(cluster.store(None), Err(Status::ENOSPC), "nobody has told");
+        cluster.space(started[1], &[(1000, 100), (1000, 100)]);
+        for _ in 0..3 {
+            assert_eq!(cluster.store(None).unwrap().1, "10.77.0.3", "{rule:?}");
+            let client = cluster.connect("10.77.0.9");
+            let all = cluster.call(client, Command::QUERY_STORE_ALL, ()).unwrap();
+            assert_eq!(StoreTargets::decode(&all).unwrap().servers.len(), 2);
+        }
+        cluster.space(started[0], &[(1000, 100), (1000, 100)]);
+        let targets: Vec<_> = (0..2).map(|_| cluster.store(None).unwrap().1).collect();
+        assert!(targets.contains(&"10.77.0.2".to_owned()), "{rule:?}: {targets:?}");
+    }
+}
+
+#[test]
 fn the_path_with_most_space_is_taken_when_told_to() {
     let mut cluster = Cluster::new(|c| c.params.store_path = 2).with_storages("group1", 2, 1);
     cluster.space(0, &[(1000, 100), (1000, 101)]);
