@@ -123,6 +123,11 @@ impl Storage {
     fn is_readable(&self) -> bool {
         self.status == StorageStatus::ACTIVE && self.rw.reads()
     }
+
+    /// Whether it has told how much space its store paths have, which it does after its first beat.
+    pub fn is_space_known(&self) -> bool {
+        !self.paths.is_empty()
+    }
 }
 
 /// One group of storages that mirror each other.
@@ -226,6 +231,12 @@ impl Group {
     /// The storages behind indexes such as `readable`.
     pub fn at(&self, index: usize) -> Option<&Storage> {
         self.storages.get(index)
+    }
+
+    /// Indexes of those that take uploads and have told their space, in id order.
+    pub fn with_space(&self) -> impl Iterator<Item = usize> {
+        let known = |at: &usize| self.at(*at).is_some_and(Storage::is_space_known);
+        self.writable.iter().copied().filter(known)
     }
 
     /// Adds a storage and returns its index.

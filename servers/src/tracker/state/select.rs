@@ -55,7 +55,7 @@ impl ClusterState {
         let at = self.choose_group(command == Command::QUERY_STORE_GROUP_ALL, body)?;
         let width = self.params().response_ip_addr_size;
         let group = self.groups.get_mut(at).ok_or(Status::ENOENT)?;
-        let first = first_known(group).ok_or(Status::ENOSPC)?;
+        let first = group.with_space().next().ok_or(Status::ENOSPC)?;
         let store_path = choose_path(&self.config.params, group, first)?;
         let servers = group.writable.iter().filter_map(|at| group.at(*at));
         let servers = servers.map(|storage| addr(storage, session)).collect();
@@ -175,31 +175,22 @@ fn addr(storage: &Storage, session: &Session) -> ServerAddr {
     ServerAddr { ip: storage.ip_for(&session.peer_text), port: storage.port }
 }
 
-/// The storage of the group that takes the next upload. Storages tell first that they serve and
-/// then how much space they have: one in between is passed over (deviation T24).
+/// The storage of the group that takes the next upload; one that has not told its space yet is
+/// passed over (deviation T24).
 fn choose_server(group: &mut Group, rule: StoreServer) -> Option<usize> {
+    let known = |server: usize| group.at(server).is_some_and(Storage::is_space_known);
     match (rule, group.writable.as_slice()) {
         (_, [only]) => Some(*only),
         (StoreServer::RoundRobin, writable) => {
             let (count, start) = (writable.len(), group.current_write_server);
             let mut order = (0..count).map(|step| (start + step) % count);
-            let known = |at: &usize| writable.get(*at).is_some_and(|at| is_space_known(group, *at));
-            let found = order.find(known)?;
-            let server = writable.get(found).copied();
-            group.current_write_server = (found + 1) % count;
+            let turn = order.find(|at| writable.get(*at).is_some_and(|server| known(*server)))?;
+            let server = writable.get(turn).copied();
+            group.current_write_server = (turn + 1) % count;
             server
         }
-        _ => group.store_server.filter(|at| is_space_known(group, *at)).or(first_known(group)),
+        _ => group.store_server.filter(|at| known(*at)).or_else(|| group.with_space().next()),
     }
-}
-
-fn is_space_known(group: &Group, server: usize) -> bool {
-    group.at(server).is_some_and(|storage| !storage.paths.is_empty())
-}
-
-/// The first writable storage whose space is known.
-fn first_known(group: &Group) -> Option<usize> {
-    group.writable.iter().copied().find(|at| is_space_known(group, *at))
 }
 
 /// The store path of the next upload, as one byte.

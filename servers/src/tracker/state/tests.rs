@@ -36,21 +36,23 @@ impl Cluster {
     /// `count` active storages 10.77.0.2, .3, … of `group`, with two paths of 100 of 1000 MiB.
     fn with_storages(mut self, group: &str, first: u8, count: u8) -> Self {
         for at in 0..count {
-            let session = self.connect(&format!("10.77.0.{}", first + at));
-            let joined = self.join(session, group, |_| {}).unwrap();
-            if StorageStatus(joined.status) != StorageStatus::ONLINE {
-                // Stand in for the source that fills a new member.
-                self.call(
-                    session,
-                    Command::SYNC_NOTIFY,
-                    SyncSource { id: StorageId::EMPTY, until: 0 },
-                )
-                .unwrap();
-            }
-            self.beat(session);
+            let session = self.start(&format!("10.77.0.{}", first + at), group, |_| {});
             self.space(session, &[(1000, 100), (1000, 100)]);
         }
         self
+    }
+
+    /// A storage that serves and has not told its space.
+    fn start(&mut self, ip: &str, group: &str, change: impl FnOnce(&mut Join)) -> usize {
+        let session = self.connect(ip);
+        let joined = self.join(session, group, change).unwrap();
+        if StorageStatus(joined.status) != StorageStatus::ONLINE {
+            // Stand in for the source that fills a new member.
+            let notify = SyncSource { id: StorageId::EMPTY, until: 0 };
+            self.call(session, Command::SYNC_NOTIFY, notify).unwrap();
+        }
+        self.beat(session);
+        session
     }
 
     fn connect(&mut self, ip: &str) -> usize {
@@ -175,11 +177,7 @@ fn uploads_go_to_the_first_server_or_by_priority_when_told_to() {
 
     let mut cluster = Cluster::new(|c| c.store_server = StoreServer::Priority);
     for (ip, priority) in [("10.77.0.2", 10), ("10.77.0.3", 5), ("10.77.0.4", 5)] {
-        let session = cluster.connect(ip);
-        cluster.join(session, "group1", |join| join.upload_priority = priority).unwrap();
-        let notify = SyncSource { id: StorageId::EMPTY, until: 0 };
-        cluster.call(session, Command::SYNC_NOTIFY, notify).unwrap();
-        cluster.beat(session);
+        let session = cluster.start(ip, "group1", |join| join.upload_priority = priority);
         cluster.space(session, &[(1000, 100), (1000, 100)]);
     }
     assert_eq!(cluster.store(None).unwrap().1, "10.77.0.3", "the first of equals");
@@ -234,14 +232,7 @@ fn full_groups_and_paths_are_passed_over() {
 fn uploads_pass_over_a_storage_that_has_not_told_its_space() {
     for rule in [StoreServer::RoundRobin, StoreServer::First, StoreServer::Priority] {
         let mut cluster = Cluster::new(|c| c.store_server = rule);
-        let started = [("10.77.0.2", 10), ("10.77.0.3", 10)].map(|(ip, priority)| {
-            let session = cluster.connect(ip);
-            cluster.join(session, "group1", |join| join.upload_priority = priority).unwrap();
-            let notify = SyncSource { id: StorageId::EMPTY, until: 0 };
-            cluster.call(session, Command::SYNC_NOTIFY, notify).unwrap();
-            cluster.beat(session);
-            session
-        });
+        let started = ["10.77.0.2", "10.77.0.3"].map(|ip| cluster.start(ip, "group1", |_| {}));
         assert_eq!(cluster.status_of("group1", "10.77.0.2"), StorageStatus::ACTIVE);
         assert_eq!(cluster.store(None), Err(Status::ENOSPC), "nobody has told");
         cluster.space(started[1], &[(1000, 100), (1000, 100)]);
