@@ -119,7 +119,7 @@ impl ClusterState {
         if group.free_mb == 0 || free_mb < group.free_mb {
             (group.total_mb, group.free_mb) = (total_mb, free_mb);
         } else if free_mb > free_before {
-            let writable = group.writable.iter().filter_map(|at| group.at(*at));
+            let writable = group.with_space().filter_map(|at| group.at(at));
             // `min_by_key` takes the first of equals: the first in id order.
             if let Some(fullest) = writable.min_by_key(|storage| storage.free_mb) {
                 (group.total_mb, group.free_mb) = (fullest.total_mb, fullest.free_mb);

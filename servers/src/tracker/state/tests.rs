@@ -249,6 +249,17 @@ fn uploads_pass_over_a_storage_that_has_not_told_its_space() {
 }
 
 #[test]
+fn a_group_is_not_full_for_a_storage_that_has_not_told_its_space() {
+    let mut cluster = Cluster::new(|_| {}).with_storages("group1", 2, 1);
+    let newcomer = cluster.start("10.77.0.3", "group1", |_| {});
+    assert_eq!(cluster.status_of("group1", "10.77.0.3"), StorageStatus::ACTIVE);
+    cluster.space(0, &[(1000, 150), (1000, 150)]);
+    assert_eq!(cluster.store(None).unwrap().1, "10.77.0.2");
+    cluster.space(newcomer, &[(1000, 0), (1000, 0)]);
+    assert_eq!(cluster.store(None), Err(Status::ENOSPC), "now it is");
+}
+
+#[test]
 fn the_path_with_most_space_is_taken_when_told_to() {
     let mut cluster = Cluster::new(|c| c.params.store_path = 2).with_storages("group1", 2, 1);
     cluster.space(0, &[(1000, 100), (1000, 101)]);
